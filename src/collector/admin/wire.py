@@ -1,0 +1,66 @@
+"""The server below the application: what is not even HTTP gets one line in the log and a plain answer."""
+
+import logging
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from collector.admin.reply import refusal
+
+_LONGEST_LINE = 8_190  # bytes, of the request line and of one header
+_GRACE = 2.0  # seconds that a request may still take at the stop
+
+log = logging.getLogger("collector.admin")
+
+
+def _on_one_line(record: logging.LogRecord) -> bool:
+    """aiohttp logs a traceback for each request that it cannot read; the fault is the sender's, and so is the text."""
+    error = record.exc_info[1] if record.exc_info else None
+    why = f" ({type(error).__name__}: {ascii(str(error))[:200]})" if error else ""
+    record.msg, record.args = "%s%s", (record.getMessage(), why)
+    record.exc_info = record.exc_text = None
+    if record.levelno > logging.WARNING:
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
+
+
+log.addFilter(_on_one_line)
+
+
+class _Handler(RequestHandler):
+    """One connection; its answer to what cannot be read is ours, without aiohttp's name and version."""
+
+    __slots__ = ()
+
+    def handle_error(self, *args: Any, **kwargs: Any) -> web.StreamResponse:
+        theirs = super().handle_error(*args, **kwargs)
+        answer = refusal(theirs.status, "this is no HTTP request that collector can read")
+        answer.force_close()
+        return answer
+
+
+class _Server(web.Server):
+    def __call__(self) -> RequestHandler:
+        return _Handler(self, loop=self._loop, **self._kwargs)
+
+
+class Runner(web.AppRunner):
+    """Serves an application without an access log, with bounds on what a request may bring."""
+
+    __slots__ = ()
+
+    def __init__(self, application: web.Application) -> None:
+        super().__init__(
+            application,
+            access_log=None,
+            logger=log,
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_LINE,
+            shutdown_timeout=_GRACE,
+        )
+
+    async def _make_server(self) -> web.Server:
+        # aiohttp has no public place for another request handler.
+        made = await super()._make_server()
+        return _Server(made.request_handler, request_factory=made.request_factory, loop=made._loop, **made._kwargs)

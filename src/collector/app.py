@@ -1,0 +1,196 @@
+"""The only wiring: resources opened in order, actors started in one TaskGroup, stopped in the mirror image."""
+
+import asyncio
+import signal
+import sqlite3
+from contextlib import AsyncExitStack
+from functools import partial
+
+import structlog
+
+from collector import __version__
+from collector.admin.app import Health, application, controlled, listening
+from collector.budget.ledger import Ledger
+from collector.clock import Clock
+from collector.config import Config
+from collector.dispatch.consumer import Consumer
+from collector.dispatch.dispatcher import Dispatcher
+from collector.errors import CollectorError
+from collector.host import lock
+from collector.host.loop import Complaints
+from collector.intake.loader import Loader
+from collector.intake.watcher import Watcher
+from collector.model import Live, Trouble
+from collector.output.folder import Folder
+from collector.output.snapshot import Snapshot
+from collector.output.status import snapshot
+from collector.sources.http import Client
+from collector.sources.identity import identity
+from collector.store import store as stores
+
+LAST_COMMITS = 5.0  # seconds that a stop gives the recorder, whatever is left of the grace
+
+log = structlog.get_logger()
+
+
+class App:
+    """The service over one state folder."""
+
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+        self.config, self.clock = config, clock or Clock()
+        self.ready = asyncio.Event()
+        self.admin_url: str | None = None
+        self.started_at = self.clock.wall()
+        self._stopping = asyncio.Event()
+        self._landing: list[asyncio.Task[None]] = []  # what a second stop hurries
+
+    def stop(self) -> None:
+        """Begins an orderly stop; called again, it does not wait for the calls in the air."""
+        if self._stopping.is_set():
+            log.warning("stop_hurried")
+            for task in self._landing:
+                task.cancel()
+        self._stopping.set()
+
+    def snapshot(self) -> Snapshot:
+        """What `/status` shows. Only while the service is ready."""
+        return snapshot(self._store, self._live(), self.config.sources, self.started_at, self.clock)
+
+    async def run(self, *, signals: bool = True) -> None:
+        """Works until it is stopped. CollectorError in plain words when it cannot start or go on.
+
+        With `signals`, SIGTERM and SIGINT stop it.
+        """
+        asyncio.get_running_loop().set_exception_handler(Complaints())
+        async with AsyncExitStack() as stack:
+            stack.enter_context(lock.hold(self.config.root))
+            self._make_folders()
+            if signals:
+                self._listen_for_signals(stack)
+            await self._open(stack)
+            try:
+                await self._work()
+            except* CollectorError as group:
+                raise _first(group) from group
+        log.info("stopped")
+
+    def _make_folders(self) -> None:
+        config = self.config
+        try:
+            for folder in (
+                config.watch,
+                config.batches,
+                config.rejected,
+                *(config.watch / name for name in config.sources),
+            ):
+                folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise CollectorError(
+                f"cannot make {error.filename}: {error.strerror}; make {config.root} writable"
+            ) from error
+
+    def _listen_for_signals(self, stack: AsyncExitStack) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+            stack.callback(loop.remove_signal_handler, number)
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        """Every resource, in the order in which they need each other; the stack closes them in the reverse."""
+        config, clock = self.config, self.clock
+        log.info("starting", version=__version__, sqlite=sqlite3.sqlite_version, root=str(config.root))
+        self._store = await stack.enter_async_context(stores.opened(config.root / "collector.db", clock))
+        self._ledger = Ledger.open(config.root / "budgets.log", clock, config.service.consumers)
+        stack.callback(self._ledger.close)
+        await self._declare()
+        self._client = await stack.enter_async_context(Client(config.sources, config.secrets))
+        self._loader = Loader(config, self._store, clock, self._opened)
+        self._watcher = Watcher(config, self._loader, clock)
+        self._folder = Folder(config.batches, self._store, config.sources, self.snapshot, clock)
+        self._dispatcher = Dispatcher(
+            config.sources, self._store, self._ledger, self._client, clock, self._folder.ended
+        )
+        admin = partial(application, self.snapshot, self._health)
+        await stack.enter_async_context(controlled(admin(None), config.control))
+        self.admin_url = await stack.enter_async_context(listening(admin(frozenset(config.admin.hosts)), config.admin))
+
+    async def _declare(self) -> None:
+        key = await self._store.hash_key()
+        for name, spec in self.config.sources.items():
+            self._ledger.declare(name, identity(spec, self.config.secrets, key), spec.limit)
+
+    def _opened(self, source: str) -> None:
+        self._dispatcher.opened(source)
+        self._folder.ended()  # a batch without a single job has ended where it opened
+
+    async def _work(self) -> None:
+        """Starts the actors, and at the stop ends them in the order in which their work flows."""
+        dispatcher = self._dispatcher
+        async with asyncio.TaskGroup() as group:
+            recorder = group.create_task(dispatcher.recorder.run())
+            folder = group.create_task(self._folder.run())
+            consumers = {group.create_task(consumer.run()): consumer for consumer in dispatcher.consumers}
+            taking = [group.create_task(feeder.run()) for feeder in dispatcher.feeders]
+            taking.append(group.create_task(self._watcher.run()))
+            self.ready.set()
+            log.info("ready", admin=self.admin_url, open_jobs=self.snapshot().jobs.open)
+            await self._stopping.wait()
+            log.info("stopping", calls_in_the_air=dispatcher.calls_in_the_air)
+            await _end(taking)
+            dispatcher.stop()
+            await self._land(consumers)
+            await self._record_the_last()
+            await _end([folder, recorder])
+
+    async def _land(self, consumers: dict[asyncio.Task[None], Consumer]) -> None:
+        """Whoever waits stops at once; calls in the air may finish within the grace."""
+        self._landing = [task for task, consumer in consumers.items() if consumer.in_the_air]
+        await _end([task for task in consumers if task not in self._landing])
+        if self._landing:
+            _, late = await asyncio.wait(self._landing, timeout=self.config.service.grace)
+            await _end(list(late))
+
+    async def _record_the_last(self) -> None:
+        try:
+            async with asyncio.timeout(LAST_COMMITS):
+                await self._dispatcher.recorder.drained()
+        except TimeoutError:
+            # Nothing is lost by it: the table still owes them.
+            log.error("last_outcomes_not_recorded", why=self._dispatcher.recorder.trouble)
+
+    def _live(self) -> Live:
+        dispatcher = self._dispatcher
+        state = "draining" if self._stopping.is_set() else "degraded" if self._disk_trouble() else "running"
+        return Live(
+            state=state,
+            calls_in_the_air=dispatcher.calls_in_the_air,
+            running=dispatcher.running(),
+            waiting=self._ledger.waits(),
+            budgets=self._ledger.windows(),
+            sources=dispatcher.sources(),
+            troubles=(*self._disk_trouble(), *self._watcher.troubles(), *self._folder.troubles()),
+        )
+
+    def _disk_trouble(self) -> tuple[Trouble, ...]:
+        """Why nothing can be written now, where that is so."""
+        why = self._dispatcher.trouble()
+        return (Trouble("disk", why, str(self.config.root), self.clock.wall()),) if why else ()
+
+    def _health(self) -> Health:
+        trouble = self._disk_trouble()
+        return Health(not trouble, trouble[0].what if trouble else None)
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+
+
+def _first(group: BaseExceptionGroup[CollectorError]) -> CollectorError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, CollectorError)
+    return error

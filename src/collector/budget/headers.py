@@ -1,0 +1,138 @@
+"""What the limit headers of an answer say, in every family met so far."""
+
+import calendar
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_tz
+
+import msgspec
+
+from collector import quantity
+
+_FIELD = re.compile(r"((?:x-)?rate-?limit-)(limit|remaining|reset|used|interval|policy)")
+_NUMBER = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,9})?")
+_PARAMETER = re.compile(r"([a-z]+)\s*=\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)")
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What an answer says of its limit; None where it says nothing that can be used."""
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset: float | None = None  # seconds to go, above zero, with a margin for rounding
+    window: float | None = None  # seconds
+    retry_after: float | None = None  # seconds to go; zero or less for a moment that is past
+
+
+def read(headers: Mapping[str, str], wall: float) -> Said:
+    """What the headers say; where several limits are named, that with the least left.
+
+    Moments are measured against the answer's own `Date`, since the server's clock may be seconds off ours; `wall`, our
+    clock, is used only when there is no `Date`. Never raises.
+    """
+    fields: dict[str, str] = {}
+    for name, value in headers.items():
+        fields.setdefault(name.lower(), value.strip())
+    for name in ("ratelimit", "ratelimit-policy"):
+        fields[name] = ",".join(value for other, value in headers.items() if other.lower() == name)
+    date = _moment(fields.get("date", ""))
+    date = wall if date is None else date
+    sayings = [*_structured(fields, date), *_families(fields, date)]
+    best = min(sayings, key=_least, default=Said())
+    return msgspec.structs.replace(best, retry_after=_retry_after(fields.get("retry-after", ""), date))
+
+
+def _least(said: Said) -> float:
+    return float("inf") if said.remaining is None else said.remaining
+
+
+def _families(fields: Mapping[str, str], date: float) -> Iterator[Said]:
+    """One saying for each prefix: x-rate-limit-, x-ratelimit-, ratelimit-, …"""
+    families: dict[str, dict[str, str]] = {}
+    for name, value in fields.items():
+        if found := _FIELD.fullmatch(name):
+            families.setdefault(found[1], {})[found[2]] = value
+    for family in families.values():
+        limit, remaining = _count(family.get("limit", "")), _count(family.get("remaining", ""))
+        used = _count(family.get("used", ""))
+        if remaining is None and limit is not None and used is not None:
+            remaining = max(0, limit - used)
+        window = _window(family)
+        yield Said(limit, remaining, _to_go(family.get("reset", ""), date), window)
+
+
+def _window(family: Mapping[str, str]) -> float | None:
+    for text in (family.get("policy", ""), family.get("limit", "")):
+        if seconds := dict(_PARAMETER.findall(text)).get("w"):
+            return float(seconds) or None
+    interval = family.get("interval", "")
+    try:
+        return quantity.seconds(interval + "s" if _NUMBER.fullmatch(interval) else interval)
+    except ValueError:
+        return None
+
+
+def _structured(fields: Mapping[str, str], date: float) -> Iterator[Said]:
+    """The IETF drafts: `limit=9, remaining=5, reset=3` and `"name";r=5;t=3` with its policy `"name";q=9;w=60`."""
+    text = fields["ratelimit"].lower()
+    whole = dict(_PARAMETER.findall(text))
+    if "remaining" in whole:
+        limit, remaining = _count(whole.get("limit", "")), _count(whole["remaining"])
+        yield Said(limit, remaining, _to_go(whole.get("reset", ""), date), _seconds(whole.get("w")))
+        return
+    policies = dict(_named(fields["ratelimit-policy"].lower()))
+    for name, item in _named(text):
+        if "r" in item:
+            policy = policies.get(name, {})
+            limit, remaining = _count(policy.get("q", "")), _count(item["r"])
+            yield Said(limit, remaining, _to_go(item.get("t", ""), date), _seconds(policy.get("w")))
+
+
+def _named(text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    for item in text.split(","):
+        name, _, rest = item.partition(";")
+        yield name.strip().strip('"'), dict(_PARAMETER.findall(rest))
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) or None if text else None
+
+
+def _count(text: str) -> int | None:
+    """The number that the text begins with, rounded down: `999.0`, `100;w=60`, `100, 100;w=60`."""
+    found = _NUMBER.match(text)
+    return int(float(found[0])) if found else None
+
+
+def _to_go(text: str, date: float) -> float | None:
+    """The seconds until a reset; a whole second is the server's rounding, so one more is added to it."""
+    if _NUMBER.fullmatch(text):
+        reset = float(text) / 1000 if float(text) > 1e12 else float(text)
+        left = reset - date if reset > 1e9 else reset
+    else:
+        moment = _moment(text)
+        if moment is None:
+            return None
+        reset, left = moment, moment - date
+    left += 1.0 if reset == int(reset) else 0.05
+    return left if left > 0 else None
+
+
+def _retry_after(text: str, date: float) -> float | None:
+    if _NUMBER.fullmatch(text):
+        return float(text) - date if float(text) > 1e9 else float(text)
+    moment = _moment(text)
+    return None if moment is None else moment - date
+
+
+def _moment(text: str) -> float | None:
+    """The epoch seconds of an HTTP or ISO 8601 date; a date without a zone, or with `-0000`, is in UTC."""
+    try:
+        if text[:4].isdecimal():
+            at = datetime.fromisoformat(text)
+            return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+        parts = parsedate_tz(text)
+        return None if parts is None else float(calendar.timegm((*parts[:6], 0, 0, 0)) - (parts[9] or 0))
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None

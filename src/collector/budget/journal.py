@@ -1,0 +1,203 @@
+"""What a ledger keeps over kills: one line of JSON for each step, written before the step is taken."""
+
+import contextlib
+import errno
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+import structlog
+
+from collector.errors import StoreBusy, StoreError
+
+log = structlog.get_logger()
+
+_BOUND = 1_000_000  # bytes of new lines after which the file is written anew
+_SCOUT_KEPT = 3600.0  # how long after its end a freeze still asks for a scout
+_FINE = 2**-8  # stamps are rounded up by at most this share of their age
+
+
+class Calls(msgspec.Struct, frozen=True, array_like=True, tag="calls"):
+    """At `at` so many calls had been answered since the line before, and so many more were about to leave.
+
+    `sent` may name calls in advance, and is below zero where they were given back. What of it was never answered counts
+    as sent when the process ended.
+    """
+
+    identity: str
+    at: float  # wall time, as all stamps here
+    sent: int
+    answered: int
+    keep: float  # seconds for which a window of this identity remembers an answer
+
+
+class Frozen(msgspec.Struct, frozen=True, array_like=True, tag="frozen"):
+    """Nobody sends until then; after that, where anything was refused, one call alone. The last such line holds."""
+
+    identity: str
+    at: float
+    until: float
+    in_a_row: int
+
+
+Line: TypeAlias = Calls | Frozen
+_decoder = msgspec.json.Decoder[Line](Line)
+
+
+@dataclass(slots=True)
+class Story:
+    """What the lines of one identity come to."""
+
+    answers: list[tuple[float, int]] = field(default_factory=list)  # (wall time, count)
+    unanswered: int = 0
+    keep: float = 0.0
+    frozen: Frozen | None = None
+
+
+def fold(lines: Iterable[bytes], now: float) -> dict[str, Story]:
+    """The stories that the lines tell. A torn or strange line is skipped; a stamp in the future counts as now."""
+    stories: dict[str, Story] = {}
+    for text in lines:
+        try:
+            line = _decoder.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+        story = stories.setdefault(line.identity, Story())
+        if isinstance(line, Frozen):
+            ahead = max(0.0, line.at - now)
+            until = line.until - ahead
+            story.frozen = Frozen(line.identity, line.at - ahead, until, line.in_a_row)
+            continue
+        story.keep = max(story.keep, line.keep)
+        # Never below zero: an answer whose send was on a torn line must not hide the send of another.
+        story.unanswered = max(0, max(0, story.unanswered - line.answered) + line.sent)
+        if line.answered > 0:
+            story.answers.append((min(line.at, now), line.answered))
+    return {identity: _fresh(story, now) for identity, story in stories.items()}
+
+
+def _fresh(story: Story, now: float) -> Story:
+    answers = [(at, count) for at, count in story.answers if at + story.keep > now]
+    frozen = story.frozen
+    if frozen and max(frozen.until, frozen.until + _SCOUT_KEPT * (frozen.in_a_row > 0)) <= now:
+        frozen = None
+    return Story(answers, story.unanswered, story.keep, frozen)
+
+
+def compact(stories: dict[str, Story], now: float) -> list[Line]:
+    """Few lines that tell the same; an answer's stamp may move later by a small share of its age, never earlier."""
+    lines: list[Line] = []
+    for identity, story in stories.items():
+        cells: dict[tuple[float, int], list[float]] = {}
+        for at, count in story.answers:
+            # Powers of two, so that the cells of a younger stamp lie within those of an older and no stamp moves twice.
+            width = 2.0 ** math.floor(math.log2(max(now - at, 0.001) * _FINE))
+            cell = cells.setdefault((width, math.floor(at / width)), [at, 0])
+            cell[0], cell[1] = max(cell[0], at), cell[1] + count
+        for at, total in sorted(cells.values()):
+            lines.append(Calls(identity, at, 0, int(total), story.keep))
+        if story.unanswered:
+            lines.append(Calls(identity, now, story.unanswered, 0, story.keep))
+        if story.frozen:
+            lines.append(story.frozen)
+    return lines
+
+
+class Journal:
+    """The file: appended to without a buffer, written anew at the start and when it has grown."""
+
+    def __init__(self, path: Path, now: float) -> None:
+        """Reads what was kept into `past`, where what was never answered counts as answered now. StoreError."""
+        self._path = path
+        self._owed: list[Line] = []  # lines that could not be written; they go before the next
+        self._bound = _BOUND
+        try:
+            data = path.read_bytes() if path.exists() else b""
+            self._fd: int | None = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be opened ({error.strerror}); make it a file that is ours") from error
+        self._grown = 0
+        self._torn = not data.endswith(b"\n")
+        self.past = fold(data.split(b"\n"), now)
+        for story in self.past.values():
+            if story.unanswered:
+                story.answers.append((now, story.unanswered))
+                story.unanswered = 0
+        self._rewrite(self.past, now)
+
+    def write(self, *lines: Line) -> None:
+        """Writes the lines, and what is owed before them; StoreBusy when the disk does not take them."""
+        wanted = [*self._owed, *lines]
+        if self._fd is None or not wanted:
+            return
+        data = b"\n" * self._torn + _encoded(wanted)
+        before = os.fstat(self._fd).st_size
+        try:
+            if os.write(self._fd, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            self._torn = True
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, before)  # or the part that was written would be told twice
+            raise StoreBusy(f"{self._path}: cannot be written ({error.strerror}); free some space") from error
+        self._torn = False
+        self._owed.clear()
+        self._grown += len(data)
+        if self._grown > self._bound:
+            self._compact(lines[-1].at if lines else wanted[-1].at)
+
+    def note(self, *lines: Line) -> None:
+        """Writes the lines now, or else before the next that `write` is given."""
+        try:
+            self.write(*lines)
+        except StoreBusy:
+            self._owed += lines
+
+    def heal(self) -> None:
+        """Writes what is owed; StoreBusy when that still fails."""
+        self.write()
+
+    def close(self) -> None:
+        """Closes the file; what is written later is dropped."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _compact(self, now: float) -> None:
+        try:
+            data = self._path.read_bytes()
+        except OSError as error:
+            log.warning("ledger_not_compacted", path=str(self._path), error=error.strerror)
+            self._bound *= 2
+            return
+        self._rewrite(fold(data.split(b"\n"), now), now)
+
+    def _rewrite(self, stories: dict[str, Story], now: float) -> None:
+        """Writes the stories beside and renames; a failure leaves the old file as good as it was."""
+        beside = self._path.with_name(self._path.name + ".new")
+        data = _encoded(compact(stories, now))
+        fd = None
+        try:
+            fd = os.open(beside, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            if os.write(fd, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(fd)
+            os.replace(beside, self._path)
+        except OSError as error:
+            if fd is not None:
+                os.close(fd)
+            self._bound *= 2
+            log.warning("ledger_not_compacted", path=str(self._path), error=error.strerror)
+            return
+        old, self._fd = self._fd, fd
+        if old is not None:
+            os.close(old)
+        self._grown, self._torn, self._bound = 0, False, max(_BOUND, len(data))
+
+
+def _encoded(lines: Sequence[Line]) -> bytes:
+    return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)

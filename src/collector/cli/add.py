@@ -1,0 +1,167 @@
+"""`add`: hand an ID file to the service through its watch folder, whether the service runs or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from collector.cli import option
+from collector.errors import CollectorError, UsageError
+
+if TYPE_CHECKING:
+    from collector.config import Config
+
+_BLOCK = 1 << 20
+_LONGEST = 200  # bytes of a name, so that the names made from it still fit into the 255 of a file system
+_LEFT_ALONE = (".part", ".filepart", ".tmp", "~", ".why.txt")  # the watcher never takes these
+
+
+@click.command()
+@click.argument("file", metavar="FILE")
+@click.option("--source", metavar="S", help="The source to ask; else the default_source of the configuration.")
+@click.option("--column", metavar="C", help="The column that holds the IDs: its header, or its number from 1.")
+@click.option("--name", metavar="N", help="Another name for the batch; needed where FILE is -, standard input.")
+@option.config_file
+@option.as_json
+def add(
+    file: str, source: str | None, column: str | None, name: str | None, config_path: Path | None, as_json: bool
+) -> None:
+    """Copy an ID file into the watch folder.
+
+    It arrives whole or not at all, and FILE stays where it is. It does not matter whether the service runs.
+    """
+    from collector.host import lock
+
+    config = option.load(config_path)
+    chosen = _source(config, source)
+    wanted = _name(file, name)
+    with _opened(file) as stream:
+        place, size = _copy(stream, config.watch / chosen, wanted, _column(column))
+    holder = lock.holder(config.root)
+    facts = {"file": str(place), "bytes": size, "source": chosen, "column": _column(column), "service": holder}
+    then = (
+        f"the running service takes it in ({holder})"
+        if holder
+        else f"no service is running: `{option.hint('run', config.path)}` takes it in"
+    )
+    option.say(as_json, facts, f"added {option.near(place)} ({size:,} bytes) for {chosen}; {then}")
+
+
+def _source(config: Config, given: str | None) -> str:
+    declared = ", ".join(config.sources)
+    if given is not None and given not in config.sources:
+        raise UsageError(f"no source {given!r} in {config.path}; declared: {declared}")
+    only = next(iter(config.sources)) if len(config.sources) == 1 else None
+    chosen = given or config.default_source or only
+    if chosen is None:
+        raise UsageError(f"which source? Give --source, one of: {declared} (or set default_source in {config.path})")
+    return chosen
+
+
+def _name(file: str, given: str | None) -> str:
+    if file == "-" and given is None:
+        raise UsageError("standard input has no name: give one with --name")
+    name = given or Path(file).name
+    if not name or not name.isprintable() or "/" in name or len(name.encode(errors="replace")) > _LONGEST:
+        raise UsageError(f"{name!r} cannot name a batch: give a plain file name with --name")
+    if name.startswith(".") or name.endswith(_LEFT_ALONE):
+        raise UsageError(f"{name!r} would be left alone in the watch folder: give another with --name")
+    return name
+
+
+def _column(given: str | None) -> str | int | None:
+    return int(given) if given and given.isascii() and given.isdigit() else given
+
+
+def _opened(file: str) -> BinaryIO:
+    try:
+        return sys.stdin.buffer if file == "-" else Path(file).open("rb")
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+
+
+def _copy(stream: BinaryIO, folder: Path, wanted: str, column: str | int | None) -> tuple[Path, int]:
+    """The file under a name of its own, and its size. It appears by one rename, after its column is noted beside it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _reserved(folder, wanted) as (fd, place):
+            with open(fd, "wb", closefd=False) as part:
+                shutil.copyfileobj(stream, part, _BLOCK)
+            size = os.fstat(fd).st_size
+            if not size:
+                raise UsageError(f"{wanted}: 0 bytes, no IDs in it; nothing was added")
+            os.fsync(fd)
+            if os.path.lexists(place):
+                raise CollectorError(f"{place} has appeared meanwhile; nothing was added: try again")
+            if column is not None:
+                _note(_options(place), {"column": column})
+            _part(place).rename(place)
+            _synced(folder)
+    except OSError as error:
+        raise CollectorError(f"cannot add {wanted} to {folder}: {error.strerror}; nothing was added") from error
+    return place, size
+
+
+@contextmanager
+def _reserved(folder: Path, wanted: str) -> Iterator[tuple[int, Path]]:
+    """An open, empty part file whose name keeps a free name for us against every other `add`."""
+    place = folder / wanted
+    stem, suffix = (place.stem, place.suffix) if place.stem else (place.name, "")
+    number = 1
+    while (fd := _reserve(place)) is None:
+        number += 1
+        place = folder / f"{stem}-{number}{suffix}"
+    try:
+        yield fd, place
+    finally:
+        os.close(fd)
+        with suppress(FileNotFoundError):  # renamed, unless the copy failed
+            _part(place).unlink()
+
+
+def _reserve(place: Path) -> int | None:
+    try:
+        # Readable for the group: the service may be another user, and shares the group of the watch folder.
+        fd = os.open(_part(place), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+    except FileExistsError:
+        return None
+    # Looked at after the reservation, for nobody else can take the name now. Options without their file are those of
+    # one that is being taken in at this moment, and will be removed with it.
+    if os.path.lexists(place) or os.path.lexists(_options(place)):
+        os.close(fd)
+        _part(place).unlink()
+        return None
+    return fd
+
+
+def _part(place: Path) -> Path:
+    return place.with_name(f".{place.name}.part")
+
+
+def _options(place: Path) -> Path:
+    return place.with_name(f".{place.name}.options.json")
+
+
+def _note(path: Path, options: dict[str, str | int]) -> None:
+    part = path.with_name(f"{path.name}.part")
+    with part.open("w", encoding="utf-8") as file:
+        json.dump(options, file)
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
+
+
+def _synced(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

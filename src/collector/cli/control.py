@@ -1,0 +1,68 @@
+"""Asking the running service through its control socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection, HTTPException
+from typing import TYPE_CHECKING
+
+from collector.cli import option
+from collector.errors import CollectorError
+from collector.host import lock
+
+if TYPE_CHECKING:
+    from collector.config import Config
+
+_PATIENCE = 10.0  # seconds for one answer
+_LONGEST = 107  # bytes of a socket's name; a longer one is reached by a handle of its folder
+
+
+class NotRunning(CollectorError):
+    """No service works in the state folder."""
+
+
+class _Connection(HTTPConnection):
+    """HTTP over an open socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__("localhost", timeout=_PATIENCE)
+        self.sock = sock
+
+
+def ask(config: Config, path: str) -> bytes:
+    """The body of the running service's answer to a GET; NotRunning when there is none, in words for people."""
+    try:
+        with _connected(config) as connection:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            body = answer.read()
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise NotRunning(_nobody(config)) from error
+    except (OSError, HTTPException) as error:
+        raise CollectorError(f"no answer from {config.control}: {error or type(error).__name__}") from error
+    if answer.status != 200:
+        raise CollectorError(f"{path}: the service answered {answer.status}: {body.decode(errors='replace').strip()}")
+    return body
+
+
+@contextmanager
+def _connected(config: Config) -> Iterator[_Connection]:
+    with ExitStack() as stack:
+        sock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        name = str(config.control)
+        if len(os.fsencode(name)) > _LONGEST:
+            folder = os.open(config.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, folder)
+            name = f"/proc/self/fd/{folder}/{config.control.name}"
+        sock.settimeout(_PATIENCE)
+        sock.connect(name)
+        yield _Connection(sock)
+
+
+def _nobody(config: Config) -> str:
+    if holder := lock.holder(config.root):
+        return f"{holder} holds {config.root} but does not answer yet: it starts or stops at this moment"
+    return f"no service is running in {config.root}; `{option.hint('run', config.path)}` starts one"

@@ -1,0 +1,143 @@
+"""A snapshot on a terminal: bars that move, or now and then one plain line where there is none."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from collector import quantity
+from collector.clock import unstamp
+
+if TYPE_CHECKING:
+    from collector.output.snapshot import BatchStatus, Snapshot, WindowStatus
+
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)(\s+)(\d\d:\d\d:\d\dZ)")  # a text may be wrapped inside of one
+_ROWS = 12  # batches shown; the rest are counted
+_EVERY = 2.0  # seconds between two plain lines
+
+
+@contextmanager
+def shown() -> Iterator[Callable[[Snapshot], None]]:
+    """Something to call with each new snapshot while the context is entered."""
+    console = Console()
+    if not console.is_terminal:
+        yield _plain()
+        return
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        yield lambda snapshot: live.update(screen(snapshot), refresh=True)
+
+
+def _plain() -> Callable[[Snapshot], None]:
+    told, next_at = "", 0.0
+
+    def show(snapshot: Snapshot) -> None:
+        nonlocal told, next_at
+        said, now = line(snapshot), time.monotonic()
+        if said != told and now >= next_at:
+            told, next_at = said, now + _EVERY
+            click.echo(said)
+
+    return show
+
+
+def line(snapshot: Snapshot) -> str:
+    """The whole service in one line."""
+    jobs = snapshot.jobs
+    said = f"{snapshot.state}: {jobs.settled:,} of {jobs.total:,} IDs done"
+    said += f" ({jobs.found:,} found, {jobs.gone:,} gone, {jobs.invalid + jobs.failed:,} failed), {jobs.open:,} open"
+    if snapshot.waiting and snapshot.waiting[0].until:
+        said += f"; waits for {snapshot.waiting[0].budget} until {clock_time(snapshot.waiting[0].until)}"
+    return said
+
+
+def screen(snapshot: Snapshot) -> RenderableType:
+    """The whole service as a picture."""
+    head = Text.assemble(("collector ", "bold"), snapshot.version, " is ", (_safe(snapshot.state), "bold"))
+    head.append(f" · {snapshot.calls_in_the_air} calls in the air")
+    if snapshot.finish_at:
+        head.append(f" · done {_finish(snapshot.finish_at, snapshot.now)}")
+    parts: list[RenderableType] = [head, _table(snapshot)]
+    if len(snapshot.batches) > _ROWS:
+        parts.append(Text(f"… and {len(snapshot.batches) - _ROWS} more"))
+    parts += [_budget(name, window) for name, windows in snapshot.budgets.items() for window in windows]
+    for wait in snapshot.waiting:
+        until = f" until {clock_time(wait.until)}" if wait.until else ""
+        parts.append(Text(_safe(f"waits: {wait.jobs:,} IDs for {wait.budget}{until} ({wait.why})"), "yellow"))
+    parts += [Text(_safe(f"! {trouble.where}: {trouble.what}"), "red") for trouble in snapshot.troubles]
+    return Group(*parts)
+
+
+def local(text: str) -> str:
+    """A text with its UTC times told in the time of this machine, with the zone's name."""
+    return _MOMENT.sub(_here, text)
+
+
+def _here(found: re.Match[str]) -> str:
+    day, space, hour = found.groups()
+    moment = datetime.fromisoformat(f"{day} {hour}").astimezone()
+    return f"{moment:%Y-%m-%d}{space}{moment:%H:%M:%S %Z}"
+
+
+def clock_time(stamped: str) -> str:
+    """A stamp in the time of this machine, with the zone's name; the day only where it is another one."""
+    moment, today = datetime.fromisoformat(stamped).astimezone(), datetime.now(UTC).astimezone()
+    return f"{moment:%H:%M:%S %Z}" if moment.date() == today.date() else f"{moment:%Y-%m-%d %H:%M %Z}"
+
+
+def _table(snapshot: Snapshot) -> Table:
+    table = Table(box=None, padding=(0, 1), pad_edge=False, expand=True)
+    table.add_column("batch", no_wrap=True, ratio=3)
+    table.add_column("", ratio=2, min_width=8)
+    for name in ("found", "gone", "failed", "open"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for batch in snapshot.batches[:_ROWS]:
+        table.add_row(*_row(batch))
+    return table
+
+
+def _row(batch: BatchStatus) -> tuple[RenderableType, ...]:
+    jobs = batch.jobs
+    lost = jobs.invalid + jobs.failed + jobs.cancelled
+    numbers = [Text(f"{number:,}") for number in (jobs.found, jobs.gone, lost, jobs.open)]
+    state = f"line {batch.line:,}" if batch.state == "loading" else batch.state
+    if batch.state == "open" and batch.finish_at:
+        state = clock_time(batch.finish_at)
+    bar = ProgressBar(total=max(jobs.total, 1), completed=jobs.settled, complete_style="cyan")
+    return (Text(_safe(batch.folder)), bar, *numbers, Text(_safe(state)))
+
+
+def _budget(name: str, window: WindowStatus) -> RenderableType:
+    row = Table.grid(padding=(0, 1))
+    said = f"{window.used:,} of {window.limit:,} calls in {quantity.spoken(window.window_s)}"
+    if window.resets_at and not window.left:
+        said += f", the next {clock_time(window.resets_at)}"
+    bar = ProgressBar(
+        total=max(window.limit, 1),
+        completed=min(window.used, window.limit),
+        width=20,
+        complete_style="blue",
+        finished_style="blue",
+    )
+    row.add_row(Text(_safe(f"budget {name}")), bar, Text(said))
+    return row
+
+
+def _finish(finish_at: str, now: str) -> str:
+    return f"about {clock_time(finish_at)}, in {quantity.spoken(max(unstamp(finish_at) - unstamp(now), 0.0))}"
+
+
+def _safe(text: str) -> str:
+    """Names of files and words of APIs may hold anything; a terminal obeys some of it."""
+    return "".join(char if char.isprintable() else "?" for char in text)

@@ -1,0 +1,54 @@
+"""`run`: the service itself, until it is told to stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from collector.cli import option
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine
+
+
+@click.command()
+@option.config_file
+@click.option("--verbose", "-v", is_flag=True, help="Log every detail.")
+@click.option("--json", "as_json", is_flag=True, help="Log JSON lines, on a terminal too.")
+def run(config_path: Path | None, verbose: bool, as_json: bool) -> None:
+    """Run the service: take in what is dropped, ask, write the results. Ctrl-C or SIGTERM stops it."""
+    from collector.app import App
+    from collector.errors import CollectorError
+    from collector.host import logs
+
+    config = option.load(config_path)
+    logs.configure(verbose=verbose, json=as_json or None)
+    app = App(config)
+    try:
+        in_loop(app.run())
+    except* CollectorError:
+        raise
+    except* Exception as error:
+        import structlog
+
+        structlog.get_logger().critical("service_died", exc_info=error)
+        raise
+
+
+def in_loop(work: Coroutine[Any, Any, Any]) -> Any:
+    """What the coroutine comes to, on uvloop where there is one."""
+    import asyncio
+
+    with asyncio.Runner(loop_factory=_loop()) as runner:
+        return runner.run(work)
+
+
+def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

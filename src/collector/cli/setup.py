@@ -1,0 +1,103 @@
+"""`init` writes a configuration and its folders; `check` tells all that is wrong with one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from collector.cli import option
+from collector.errors import CollectorError, ConfigError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from collector.config import Config
+
+_TEMPLATE = Path(__file__).with_name("collector.toml")
+_FOLDERS = ("watch/x_posts", "batches", "rejected")  # x_posts is the source of the template
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=Path())
+@option.as_json
+def init(folder: Path, as_json: bool) -> None:
+    """Write a commented collector.toml and its folders.
+
+    FOLDER is where; here, if it is not given. Nothing is ever overwritten.
+    """
+    target = folder / "collector.toml"
+    if target.exists():
+        raise UsageError(f"{target} is there already and was left as it is")
+    try:
+        for name in _FOLDERS:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        with target.open("x", encoding="utf-8") as file:
+            file.write(_TEMPLATE.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CollectorError(f"cannot write {error.filename}: {error.strerror}") from error
+    facts = {"config": str(target.absolute()), "watch": str((folder / "watch").absolute())}
+    text = f"wrote {target} and the folders beside it; next: put your X bearer token into {folder / 'x_bearer.txt'}"
+    option.say(as_json, facts, f"{text}, then `{option.hint('check', target.absolute())}`")
+
+
+@click.command()
+@option.config_file
+@option.as_json
+@click.pass_context
+def check(context: click.Context, config_path: Path | None, as_json: bool) -> None:
+    """Tell every problem of the configuration at once."""
+    try:
+        config = option.load(config_path)
+        _usable(config)
+    except ConfigError as error:
+        if not as_json:
+            raise
+        problems = [{"key": p.key, "value": p.value, "expected": p.expected} for p in error.problems]
+        option.say(True, {"ok": False, "config": error.where, "problems": problems}, "")
+        context.exit(2)
+    option.say(as_json, _facts(config), _text(config))
+
+
+def _usable(config: Config) -> None:
+    """The state folder, or the nearest one above it that is there, can be written."""
+    folder = next(place for place in (config.root, *config.root.parents) if place.exists())
+    if not folder.is_dir():
+        raise ConfigError(str(config.path), [Problem("root", str(config.root), f"a folder, but {folder} is none")])
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(str(config.path), [Problem("root", str(config.root), f"{folder} writable for this user")])
+
+
+def _facts(config: Config) -> dict[str, Any]:
+    sources = {
+        name: {"url": spec.url, "pack": spec.pack, "limit": [str(limit) for limit in spec.limit]}
+        for name, spec in config.sources.items()
+    }
+    where = {"config": str(config.path), "root": str(config.root), "listen": config.admin.listen}
+    return {"ok": True, **where, "default_source": config.default_source, "sources": sources}
+
+
+def _text(config: Config) -> str:
+    count = len(config.sources)
+    lines = [f"ok: {option.near(config.path)}, {count} {'source' if count == 1 else 'sources'}"]
+    for name, spec in config.sources.items():
+        pack = f"up to {spec.pack} IDs a call" if spec.packed else "one ID a call"
+        limits = " and ".join(map(str, spec.limit)) or "no limit declared: it is learnt from the answers"
+        lines.append(f"  {name}: {spec.url}, {pack}, {limits}")
+    lines += [f"  state folder: {config.root}", f"  drop ID files in: {_drop(config)}"]
+    lines.append(f"  status: {_where(config)}")
+    return "\n".join(lines)
+
+
+def _drop(config: Config) -> str:
+    own = f"{config.watch}/SOURCE/"
+    return f"{config.watch}/ (for {config.default_source}) or {own}" if config.default_source else own
+
+
+def _where(config: Config) -> str:
+    listen = config.admin.listen
+    if config.admin.address:
+        return f"curl http://{listen}/status"
+    if listen == "off":
+        return "`collector status` only, since [admin] listen is off"
+    return f"curl --unix-socket {listen.removeprefix('unix:')} http://localhost/status"

@@ -1,0 +1,27 @@
+"""Wall time for what is stored, monotonic time for what is measured, as one small thing that tests replace."""
+
+import time
+from datetime import UTC, datetime
+
+
+class Clock:
+    """The machine's two clocks."""
+
+    def wall(self) -> float:
+        """Seconds since the epoch, UTC; may jump when somebody sets the clock."""
+        return time.time()
+
+    def mono(self) -> float:
+        """Seconds of the event loop's own clock; never jumps, means nothing after a restart."""
+        return time.monotonic()
+
+
+def stamp(wall: float) -> str:
+    """One fixed form for every stored or shown time, `2026-11-22T08:07:21.123Z`, so that text order is time order."""
+    whole, milli = divmod(round(wall * 1000), 1000)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{milli:03d}Z"
+
+
+def unstamp(text: str) -> float:
+    """The seconds since the epoch that `stamp` was given, to the millisecond."""
+    return datetime.fromisoformat(text).timestamp()

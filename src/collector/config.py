@@ -1,0 +1,231 @@
+"""The whole configuration: one TOML file, read once, frozen, with all its problems told at once."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from collector.errors import ConfigError, Problem
+from collector.host import secret
+from collector.host.secret import Secret
+from collector.sources import spec
+from collector.sources.spec import Seconds, Spec, Strict
+
+PLACES = ("collector.toml", "/etc/collector/collector.toml")  # looked at in this order, after --config and the variable
+VARIABLE = "COLLECTOR_CONFIG"
+
+_TABLES = ("service", "admin", "secret", "source")
+_KEYS = ("root", "default_source", *_TABLES)
+_LATER = ("budget",)
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def _listen(text: str) -> str:
+    if text == "off" or text.startswith("unix:/"):
+        return text
+    host, _, port = text.rpartition(":")
+    if host.strip("[]") not in _LOOPBACK or not port.isdigit() or int(port) > 65535:
+        raise ValueError('"127.0.0.1:PORT", "[::1]:PORT", "localhost:PORT", "unix:/path" or "off"')
+    return text
+
+
+class Service(Strict):
+    """`[service]`: the process."""
+
+    consumers: Annotated[int, Field(ge=1, le=1_000)] = 16
+    grace: Seconds = 20.0
+    settle: Seconds = 2.0
+
+
+class Admin(Strict):
+    """`[admin]`: the HTTP interface."""
+
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8090"
+    hosts: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port, or None when it is a socket file or off."""
+        if self.listen == "off" or self.listen.startswith("unix:"):
+            return None
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+class SecretPlace(Strict):
+    """`[secret] name = { … }`: where a secret is kept."""
+
+    credential: str | None = None
+    env: str | None = None
+    file: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "SecretPlace":
+        if sum(place is not None for place in (self.credential, self.env, self.file)) != 1:
+            raise ValueError('one of { credential = "NAME" }, { env = "NAME" } or { file = "PATH" }')
+        return self
+
+    def fetch(self, folder: Path) -> Secret:
+        """The secret; LookupError says what is missing."""
+        if self.credential is not None:
+            return secret.from_credential(self.credential)
+        if self.env is not None:
+            return secret.from_environment(self.env)
+        return secret.from_file(folder / (self.file or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A configuration without problems."""
+
+    path: Path
+    root: Path
+    default_source: str | None
+    sources: Mapping[str, Spec]
+    secrets: Mapping[str, Secret] = field(repr=False)
+    service: Service
+    admin: Admin
+
+    @property
+    def watch(self) -> Path:
+        """Where ID files are dropped."""
+        return self.root / "watch"
+
+    @property
+    def batches(self) -> Path:
+        """Where each batch has its folder."""
+        return self.root / "batches"
+
+    @property
+    def rejected(self) -> Path:
+        """Where files that could not be read are put."""
+        return self.root / "rejected"
+
+    @property
+    def control(self) -> Path:
+        """The command line's socket."""
+        return self.root / "control.sock"
+
+
+def find(given: Path | None) -> Path:
+    """The configuration file to use: the given one, else $COLLECTOR_CONFIG, else the first of PLACES that exists."""
+    named = given or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
+    if named:
+        return named.absolute()
+    for place in PLACES:
+        if Path(place).exists():
+            return Path(place).absolute()
+    expected = f"a configuration at {' or '.join(PLACES)}; `collector init` writes one"
+    raise ConfigError("no configuration", [Problem("--config", "(not given)", expected)])
+
+
+def load(path: Path) -> Config:
+    """Reads and checks a configuration; ConfigError holds every problem."""
+    return _build(path, _table(path))
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(str(path), [Problem("file", str(path), f"a readable file ({error.strerror})")]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), [Problem("file", str(path), "text in UTF-8")]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(path), [Problem("file", str(path), f"TOML: {error}")]) from error
+
+
+def _build(path: Path, table: dict[str, Any]) -> Config:
+    problems: list[Problem] = [_unknown(key, table[key]) for key in table if key not in _KEYS]
+    tables = {}
+    for key in _TABLES:
+        tables[key] = table.get(key, {})
+        if not isinstance(tables[key], dict):
+            problems.append(Problem(key, repr(tables[key]), f"a table, [{key}]"))
+            tables[key] = {}
+    service = _model(Service, "service", tables["service"], problems)
+    admin = _model(Admin, "admin", tables["admin"], problems)
+    sources = _sources(tables["source"], problems)
+    secrets = _secrets(path.parent, tables["secret"], problems)
+    problems += _missing_secrets(tables["source"], tables["secret"])
+    default = table.get("default_source")
+    if default is not None and default not in tables["source"]:
+        problems.append(Problem("default_source", repr(default), f"a declared source ({_names(tables['source'])})"))
+    root = table.get("root", ".")
+    if not isinstance(root, str) or not root:
+        problems.append(Problem("root", repr(root), "a folder"))
+    if problems:
+        raise ConfigError(str(path), problems)
+    assert service is not None
+    assert admin is not None
+    return Config(path, (path.parent / root).resolve(), default, sources, secrets, service, admin)
+
+
+def _unknown(key: str, value: object) -> Problem:
+    if key in _LATER:
+        return Problem(key, "(a table)", "no such table in this version: shared budgets are not there yet")
+    return Problem(key, repr(value), f"one of {', '.join(_KEYS)}")
+
+
+def _model(kind: "type[Any]", where: str, table: dict[str, Any], problems: list[Problem]) -> Any:
+    try:
+        return kind.model_validate(table)
+    except ValidationError as error:
+        problems += spec.problems_of(error, where)
+        return None
+
+
+def _sources(tables: dict[str, Any], problems: list[Problem]) -> dict[str, Spec]:
+    found = {}
+    if not tables:
+        problems.append(Problem("source", "(not there)", "at least one [source.NAME]"))
+    for name, table in tables.items():
+        if not name.replace("_", "").replace("-", "").isalnum() or not name.isascii():
+            problems.append(
+                Problem(f"source.{name}", repr(name), "a name of letters, digits, _ and -, since it is a folder")
+            )
+        if not isinstance(table, dict):
+            problems.append(Problem(f"source.{name}", repr(table), f"a table, [source.{name}]"))
+            continue
+        source, faults = spec.read(name, table)
+        problems += faults
+        if source:
+            found[name] = source
+    return found
+
+
+def _secrets(folder: Path, tables: dict[str, Any], problems: list[Problem]) -> dict[str, Secret]:
+    found = {}
+    for name, table in tables.items():
+        # The table itself is never shown: somebody may have written the secret where its place belongs.
+        if not isinstance(table, dict):
+            problems.append(Problem(f"secret.{name}", "***", 'its place, as { env = "NAME" } or { file = "PATH" }'))
+            continue
+        faults: list[Problem] = []
+        place = _model(SecretPlace, f"secret.{name}", table, faults)
+        problems += [Problem(fault.key, "***", fault.expected) for fault in faults]
+        if place is None:
+            continue
+        try:
+            found[name] = place.fetch(folder)
+        except LookupError as error:
+            shown = ", ".join(f'{key} = "{value}"' for key, value in table.items())
+            problems.append(Problem(f"secret.{name}", f"{{ {shown} }}", str(error.args[0])))
+    return found
+
+
+def _missing_secrets(sources: Mapping[str, Any], declared: Mapping[str, Any]) -> list[Problem]:
+    return [
+        Problem(f"source.{name}", f"{{secret.{wanted}}}", f'a declared secret: [secret] {wanted} = {{ env = "…" }}')
+        for name, table in sources.items()
+        if isinstance(table, dict)
+        for wanted in sorted(spec.secrets_in(table) - set(declared))
+    ]
+
+
+def _names(table: Mapping[str, Any]) -> str:
+    return ", ".join(table) or "none is declared"

@@ -1,0 +1,56 @@
+"""The circuit breaker of one origin: an upstream that is away is probed, not hammered."""
+
+import asyncio
+from contextlib import suppress
+
+TRIPS_AT = 5  # failures in a row
+PROBE_EVERY = 5.0  # seconds
+
+
+class Breaker:
+    """Closed: calls go. Open: one probe at most each 5 s goes, and the first good answer closes it."""
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        self._failures = 0
+        self._next_probe = 0.0
+        self._closed = asyncio.Event()
+        self._closed.set()
+
+    @property
+    def closed(self) -> bool:
+        """True where calls go freely."""
+        return self._closed.is_set()
+
+    def good(self) -> None:
+        """The origin answered as it should: everybody may go."""
+        self._failures = 0
+        self._closed.set()
+
+    def fault(self) -> bool:
+        """A 5xx, a time-out or a broken connection; True when this one opened the breaker."""
+        self._failures += 1
+        if self._failures < TRIPS_AT or not self.closed:
+            return False
+        now = asyncio.get_running_loop().time()
+        self._closed.clear()
+        self._next_probe = now + PROBE_EVERY
+        return True
+
+    async def passable(self) -> None:
+        """Returns when a call may be made ready: the breaker is closed, or a probe is due."""
+        loop = asyncio.get_running_loop()
+        while not self.closed and (wait := self._next_probe - loop.time()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._closed.wait()
+
+    def claim(self, now: float | None = None) -> bool:
+        """True when a call may leave now, in loop time; while open, the one that gets True is the probe."""
+        if self.closed:
+            return True
+        now = asyncio.get_running_loop().time() if now is None else now
+        if now < self._next_probe:
+            return False
+        self._next_probe = now + PROBE_EVERY
+        return True

@@ -1,0 +1,156 @@
+"""One call after the other: draw from the budget, ask, weigh the answer, hand the outcomes over."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+import msgspec
+import structlog
+
+from collector.budget.freeze import Verdict as BudgetVerdict
+from collector.budget.ledger import Ledger, Permit
+from collector.clock import Clock
+from collector.dispatch.judge import HELD_BACK, Judge, Verdict
+from collector.dispatch.lane import Lane
+from collector.errors import NoPermit, RequestError, StoreBusy
+from collector.model import Attempt, Call, PutOff, Result
+from collector.sources import answer
+from collector.sources.answer import Answer, Faulty, Good, Reading, Refused, Unreadable
+from collector.sources.http import Client
+
+NO_PERMIT_DELAY = 1.0  # seconds
+DISK_DELAY = 2.0  # seconds
+_LIMIT_HEADER = re.compile(r"(x-)?rate-?limit(-.*)?|retry-after|date", re.IGNORECASE)
+
+Record: TypeAlias = Callable[[Result], Awaitable[None]]
+
+log = structlog.get_logger()
+
+
+class Consumer:
+    """The actor that carries calls of one source; several share its lane and its judge."""
+
+    def __init__(self, lane: Lane, judge: Judge, ledger: Ledger, client: Client, record: Record, clock: Clock) -> None:
+        self._lane, self._judge, self._ledger, self._client = lane, judge, ledger, client
+        self._record, self._clock = record, clock
+        self.in_the_air = False  # a stop waits for it
+        self.stopping = False
+
+    async def run(self) -> None:
+        """Carries calls until it is cancelled or told to stop."""
+        while not self.stopping:
+            await self._carry(await self._lane.queue.get())
+
+    async def _carry(self, call: Call) -> None:
+        waits = 0
+        while not self.stopping:
+            await self._lane.running()
+            await self._lane.breaker.passable()
+            try:
+                done = await self._try(call, last=waits + 1 >= HELD_BACK)
+            except StoreBusy as error:
+                await self._disk_trouble(error)
+                continue
+            if done:
+                return
+            waits += done is False
+
+    async def _try(self, call: Call, *, last: bool) -> bool | None:
+        """True when the call came to something, False when it was told to wait, None when it could not leave."""
+        with await self._ledger.draw(self._lane.name, len(call.jobs)) as permit:
+            if self._lane.stopped or not self._lane.breaker.claim():
+                return None
+            self.in_the_air = True
+            try:
+                return not await self._ask(call, permit, last=last)
+            finally:
+                self.in_the_air = False
+
+    async def _disk_trouble(self, error: StoreBusy) -> None:
+        """The ledger cannot write what leaves, so nothing leaves: only that keeps a limit over a kill."""
+        if self._lane.trouble is None:
+            log.error("ledger_cannot_be_written", source=self._lane.name, why=str(error))
+        self._lane.trouble = str(error)
+        await asyncio.sleep(DISK_DELAY)
+
+    async def _ask(self, call: Call, permit: Permit, *, last: bool) -> bool:
+        """Sends the call and hands over its outcomes; True when it was told to wait and is to be sent again."""
+        was_closed = self._lane.breaker.closed
+        began = self._clock.mono()
+        self._lane.sent(call)
+        self._lane.trouble = None
+        try:
+            got = await self._client.ask(self._lane.name, call.keys, permit)
+        except RequestError as error:
+            verdict = self._weigh(call, _without_answer(error), was_closed=was_closed)
+            await self._hand_over(call, verdict, self._attempt(None, {}, error.reason, began))
+        except NoPermit:
+            verdict = Verdict(tuple((job, PutOff(NO_PERMIT_DELAY, "no-permit")) for job in call.jobs))
+            await self._hand_over(call, verdict, None)
+        except StoreBusy:
+            self._lane.back(call)
+            raise
+        else:
+            if permit.answered(got.status, got.headers) is BudgetVerdict.WAIT:
+                return await self._told_to_wait(call, got, began, last=last)
+            await self._read(call, got, began, was_closed=was_closed)
+        finally:
+            self._lane.landed()
+        return False
+
+    async def _told_to_wait(self, call: Call, got: Answer, began: float, *, last: bool) -> bool:
+        reason = f"http-{got.status}"
+        attempt = self._attempt(got.status, got.headers, reason, began)
+        log.info("told_to_wait", source=self._lane.name, status=got.status, ids=len(call.keys))
+        if last:
+            now = asyncio.get_running_loop().time()
+            await self._hand_over(call, self._judge.held_back(call, reason, now), attempt)
+            return False
+        self._lane.back(call)
+        result = Result(self._lane.name, call.jobs, (), at=self._clock.wall(), attempt=attempt, sent=False)
+        await self._record(result)
+        return True
+
+    async def _read(self, call: Call, got: Answer, began: float, *, was_closed: bool) -> None:
+        reading = answer.read(self._client.endpoints[self._lane.name].spec, call.keys, got)
+        verdict = self._weigh(call, reading, was_closed=was_closed)
+        attempt = verdict.reason and self._attempt(got.status, got.headers, verdict.reason, began)
+        await self._hand_over(call, verdict, attempt or None, reading)
+
+    def _weigh(self, call: Call, reading: Reading, *, was_closed: bool) -> Verdict:
+        lane = self._lane
+        verdict = self._judge.weigh(call, reading, asyncio.get_running_loop().time(), was_closed=was_closed)
+        if verdict.reason is not None and not isinstance(reading, Good):
+            log.info("call_failed", source=lane.name, reason=verdict.reason, detail=reading.detail, ids=len(call.keys))
+        if verdict.opened:
+            log.warning("origin_is_down", origin=lane.breaker.origin, reason=verdict.reason)
+        if verdict.shrunk is not None:
+            log.warning("answers_are_cut_short", source=lane.name, pack=verdict.shrunk)
+        if verdict.stop is not None and lane.stopped is None:
+            log.error("source_stopped", source=lane.name, why=verdict.stop)
+            lane.stop(verdict.stop)
+        return verdict
+
+    async def _hand_over(
+        self, call: Call, verdict: Verdict, attempt: Attempt | None, reading: Reading | None = None
+    ) -> None:
+        extra = reading.extra if isinstance(reading, Good) else None
+        await self._record(
+            Result(self._lane.name, call.jobs, verdict.outcomes, self._clock.wall(), extra=extra, attempt=attempt)
+        )
+
+    def _attempt(self, status: int | None, headers: Mapping[str, str], reason: str, began: float) -> Attempt:
+        seen = {name.lower(): value[:200] for name, value in headers.items() if _LIMIT_HEADER.fullmatch(name)}
+        took = round(self._clock.mono() - began, 3)
+        return Attempt(self._clock.wall(), status, reason, msgspec.json.encode(seen).decode(), took)
+
+
+def _without_answer(error: RequestError) -> Reading:
+    match error.reason:
+        case "malformed":
+            return Refused(0, error.reason, error.detail)
+        case "timeout" | "connection":
+            return Faulty(error.reason, error.detail)
+        case _:
+            return Unreadable(error.reason, error.detail)

@@ -1,0 +1,88 @@
+"""Dispatch as a whole: a lane with its feeder and consumers for each source, one recorder for all."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from random import Random
+
+from collector.budget.ledger import Ledger
+from collector.clock import Clock
+from collector.dispatch.breaker import Breaker
+from collector.dispatch.consumer import Consumer
+from collector.dispatch.feeder import Feeder
+from collector.dispatch.judge import Judge
+from collector.dispatch.lane import Lane
+from collector.dispatch.packing import Shelf
+from collector.dispatch.recorder import Recorder
+from collector.model import BatchId, SourceLive, State
+from collector.sources.http import Client
+from collector.sources.spec import Spec
+from collector.store.store import Store
+
+
+class Dispatcher:
+    """Makes the actors of dispatch and tells their live state; starts none of them."""
+
+    def __init__(
+        self,
+        specs: Mapping[str, Spec],
+        store: Store,
+        ledger: Ledger,
+        client: Client,
+        clock: Clock,
+        ended: Callable[[], None],
+    ) -> None:
+        random = Random()  # noqa: S311 - for jitter
+        breakers: dict[str, Breaker] = {}
+        self.lanes = {
+            name: Lane(name, spec, breakers.setdefault(spec.origin, Breaker(spec.origin)))
+            for name, spec in specs.items()
+        }
+        self.recorder = Recorder(store, self.lanes, ended, random)
+        self.feeders: list[Feeder] = []
+        self.consumers: list[Consumer] = []
+        for name, lane in self.lanes.items():
+            judge = Judge(name, lane.spec, lane.breaker, random)
+            endpoint = client.endpoints[name]
+            shelf = Shelf(name, judge.pack, endpoint.room, endpoint.weight, endpoint.alone)
+            self.feeders.append(Feeder(lane, shelf, judge, store, self.recorder.put, clock))
+            self.consumers += [
+                Consumer(lane, judge, ledger, client, self.recorder.put, clock) for _ in range(lane.spec.parallel)
+            ]
+
+    def opened(self, source: str) -> None:
+        """A batch of this source is there to be fed."""
+        if source in self.lanes:
+            self.lanes[source].wake()
+
+    def stop(self) -> None:
+        """No consumer begins another call."""
+        for consumer in self.consumers:
+            consumer.stopping = True
+
+    @property
+    def calls_in_the_air(self) -> int:
+        """Calls sent and not yet answered."""
+        return sum(lane.calls for lane in self.lanes.values())
+
+    def trouble(self) -> str | None:
+        """Why nothing can be written now: outcomes by the recorder, or sends by a lane."""
+        return self.recorder.trouble or next((lane.trouble for lane in self.lanes.values() if lane.trouble), None)
+
+    def running(self) -> dict[tuple[BatchId, State], int]:
+        """Jobs in the air by batch and the state that their rows have."""
+        total: Counter[tuple[BatchId, State]] = Counter()
+        for lane in self.lanes.values():
+            total.update(lane.flying)
+        return total
+
+    def sources(self) -> dict[str, SourceLive]:
+        """Each source's state, and why it is so."""
+        return {name: _state(lane) for name, lane in self.lanes.items()}
+
+
+def _state(lane: Lane) -> SourceLive:
+    if lane.stopped is not None:
+        return SourceLive("stopped", lane.stopped)
+    if not lane.breaker.closed:
+        return SourceLive("down", f"{lane.breaker.origin} does not answer as it should; one probe each 5 s goes")
+    return SourceLive("running", None)

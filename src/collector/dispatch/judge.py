@@ -1,0 +1,206 @@
+"""What an answer means for each job of a call, seen beside the answers around it .
+
+Pure but for the source's own memory: no I/O, no waiting.
+"""
+
+from random import Random
+from typing import TypeAlias, assert_never
+
+import msgspec
+
+from collector.dispatch import retry
+from collector.dispatch.breaker import Breaker
+from collector.dispatch.packing import ABSENT
+from collector.model import Call, Failed, Found, Gone, Invalid, Job, Outcome, PutOff
+from collector.sources.answer import Denied, Faulty, Good, Missing, Reading, Refused, Unreadable
+from collector.sources.spec import Spec
+
+ALIKE_STOPS = 20  # calls in a row
+HELD_BACK = 20  # times, of one call
+RECENT_CALLS, RECENT_SECONDS = 20, 300.0  # how far back a good answer says that others succeed
+CUT_SHORT = 0.1  # share of absent IDs that are found at the second asking; less is chance
+DENIED_DELAY = 5.0  # seconds until a refused credential is tried again
+
+Outcomes: TypeAlias = tuple[tuple[Job, Outcome], ...]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What became of a call's jobs, and what the operator should hear."""
+
+    outcomes: Outcomes
+    reason: str | None = None  # why the call failed, None where it did not
+    stop: str | None = None  # the source stops, in plain words
+    opened: bool = False  # the breaker opened with this answer
+    shrunk: int | None = None  # the source's packs are smaller from now on
+
+
+class Judge:
+    """The memory of one source that gives an answer its meaning."""
+
+    def __init__(self, source: str, spec: Spec, breaker: Breaker, random: Random) -> None:
+        self._source, self._spec, self._breaker, self._random = source, spec, breaker, random
+        self.pack = spec.pack if spec.packed else 1
+        self._ever_good = False
+        self._since_good = 0  # answers since the last good one
+        self._good_at = float("-inf")  # loop time
+        self._denied: tuple[int, tuple[str, ...], int] | None = None  # status, keys, times since a good answer
+        self._alike: tuple[str, int] = ("", 0)  # a failure, and how often in a row
+        self._held: dict[tuple[int, str], int] = {}  # jobs held back while others of the source succeed
+
+    def weigh(self, call: Call, reading: Reading, now: float, *, was_closed: bool) -> Verdict:
+        """The outcome of each job; `was_closed`: whether the breaker was closed when the call left."""
+        match reading:
+            case Good():
+                return self._good(call, reading, now)
+            case Missing():
+                if self._ever_good:
+                    self._since_good, self._good_at = 0, now
+                return self._after(self._missing(call, reading), reading.reason, now, alike=not self._ever_good)
+            case Refused():
+                alone = len(call.keys) == 1 or not self._ever_good
+                return self._after(self._refused(call, reading), reading.reason, now, alike=alone)
+            case Denied():
+                return self._denial(call, reading)
+            case Unreadable():
+                return self._after(self._failed_try(call, reading), reading.reason, now, alike=True)
+            case Faulty():
+                return self._fault(call, reading, now, was_closed=was_closed)
+            case _:
+                assert_never(reading)
+
+    def held_back(self, call: Call, reason: str, now: float) -> Verdict:
+        """A call that was told to wait too often while others succeed gives way."""
+        if len(call.keys) > 1:
+            return Verdict(self._split(call, reason, "told to wait again and again"), reason)
+        if self._others_succeed(now):
+            return Verdict(
+                _each(call, Failed(reason, "told to wait again and again while others were answered")), reason
+            )
+        return Verdict(_each(call, PutOff(retry.LONGEST, reason)), reason)
+
+    def _good(self, call: Call, good: Good, now: float) -> Verdict:
+        self._ever_good, self._since_good, self._good_at = True, 0, now
+        self._denied, self._alike = None, ("", 0)
+        self._breaker.good()
+        self._held.clear()
+        first: dict[str, Job] = {}
+        outcomes = tuple((job, self._outcome(job, good, first.setdefault(job.key, job))) for job in call.jobs)
+        return Verdict(outcomes, shrunk=self._shrink(call, good))
+
+    def _shrink(self, call: Call, good: Good) -> int | None:
+        """Absent IDs that are found when asked in a smaller pack say that the larger one's answer was cut short."""
+        most = max((job.pack_max or 1 for job in call.jobs if job.reason == ABSENT), default=self.pack)
+        if most >= self.pack or len(good.found) < CUT_SHORT * len(call.keys):
+            return None
+        self.pack = most
+        return most
+
+    def _outcome(self, job: Job, good: Good, first: Job) -> Outcome:
+        if found := good.found.get(job.key):
+            # The same ID for another batch: its items are kept once.
+            return found if first is job else Found(same_as=first.batch)
+        if gone := good.gone.get(job.key):
+            return gone
+        if job.reason == ABSENT:
+            return Gone(ABSENT, "left out of two answers without a word")
+        return PutOff(0, ABSENT, "left out of an answer without a word", pack_max=max(1, self.pack // 2))
+
+    def _missing(self, call: Call, reading: Missing) -> Outcomes:
+        if len(call.keys) > 1:
+            return self._split(call, reading.reason, reading.detail)
+        return _each(call, Gone(reading.reason, reading.detail))
+
+    def _refused(self, call: Call, reading: Refused) -> Outcomes:
+        if len(call.keys) > 1:
+            return self._split(call, reading.reason, reading.detail)
+        return _each(call, Invalid(reading.reason, reading.detail))
+
+    def _failed_try(self, call: Call, reading: Unreadable) -> Outcomes:
+        if len(call.keys) > 1:
+            return self._split(call, reading.reason, reading.detail)
+        return tuple((job, self._spend(job, reading.reason, reading.detail)) for job in call.jobs)
+
+    def _denial(self, call: Call, denied: Denied) -> Verdict:
+        """401, 402, 403: the key, the credit or the plan, unless good answers around it say that it is the ID."""
+        self._since_good += 1
+        reason = f"http-{denied.status}"
+        if self._denied is None and self._ever_good and all(job.reason == reason for job in call.jobs):
+            if len(call.keys) > 1:
+                return Verdict(self._split(call, reason, denied.detail), reason)
+            return Verdict(_each(call, Gone(denied.reason, denied.detail)), reason)
+        status, keys, times = self._denied or (denied.status, call.keys, 0)
+        same = keys == call.keys
+        self._denied = (denied.status, call.keys, times + 1 if status == denied.status else 1)
+        outcomes = _each(call, PutOff(DENIED_DELAY, reason, denied.detail))
+        if status == denied.status and (not same or self._denied[2] >= 3):
+            return Verdict(outcomes, reason, stop=_why_denied(denied))
+        return Verdict(outcomes, reason)
+
+    def _fault(self, call: Call, reading: Faulty, now: float, *, was_closed: bool) -> Verdict:
+        """A 5xx, a time-out, a broken connection: the ID's fault only where others succeed."""
+        self._since_good += 1
+        # One that failed before while others succeeded says little about the origin.
+        suspect = all(job.attempts or job.pack_max for job in call.jobs)
+        blamed = was_closed and self._others_succeed(now)
+        opened = not (suspect and blamed) and self._breaker.fault()
+        if not blamed:
+            return Verdict(self._hold(call, reading, suspect=suspect), reading.reason, opened=opened)
+        if len(call.keys) > 1:
+            return Verdict(self._split(call, reading.reason, reading.detail), reading.reason, opened=opened)
+        outcomes = tuple((job, self._spend(job, reading.reason, reading.detail)) for job in call.jobs)
+        return Verdict(outcomes, reading.reason, opened=opened)
+
+    def _hold(self, call: Call, reading: Faulty, *, suspect: bool) -> Outcomes:
+        """Put off without an attempt; but where only suspects are left nobody else can succeed, so 20 times end it."""
+        times = 0
+        for job in call.jobs:
+            times = self._held[job.batch, job.key] = self._held.get((job.batch, job.key), 0) + 1
+        if not suspect or times < HELD_BACK:
+            return _each(call, PutOff(retry.delay(times, self._random), reading.reason, reading.detail))
+        for job in call.jobs:
+            del self._held[job.batch, job.key]
+        if len(call.keys) > 1:
+            return self._split(call, reading.reason, reading.detail)
+        return _each(call, Failed(reading.reason, reading.detail))
+
+    def _spend(self, job: Job, reason: str, detail: str) -> Outcome:
+        self._held.pop((job.batch, job.key), None)
+        if job.attempts + 1 >= self._spec.tries:
+            return Failed(reason, detail)
+        return PutOff(retry.delay(job.attempts + 1, self._random), reason, detail, attempt=True)
+
+    def _split(self, call: Call, reason: str, detail: str) -> Outcomes:
+        return _each(call, PutOff(0, reason, detail, pack_max=max(1, len(call.keys) // 2)))
+
+    def _others_succeed(self, now: float) -> bool:
+        recently = self._since_good <= RECENT_CALLS or now - self._good_at <= RECENT_SECONDS
+        return self._ever_good and recently
+
+    def _after(self, outcomes: Outcomes, reason: str, now: float, *, alike: bool) -> Verdict:
+        """Counts failures that are all alike: many in a row mean that the source is declared wrongly."""
+        self._since_good += 1
+        self._breaker.good()  # it is there, whatever it says
+        if not alike:
+            return Verdict(outcomes, reason)
+        self._alike = (reason, self._alike[1] + 1 if self._alike[0] == reason else 1)
+        if self._alike[1] < ALIKE_STOPS:
+            return Verdict(outcomes, reason)
+        why = f"{ALIKE_STOPS} calls in a row ended with {reason}: look at the url, params and items of this source"
+        return Verdict(outcomes, reason, stop=f"{why}, mend them and start again")
+
+
+def _each(call: Call, outcome: Outcome) -> Outcomes:
+    return tuple((job, outcome) for job in call.jobs)
+
+
+def _why_denied(denied: Denied) -> str:
+    said = f" ({denied.detail})" if denied.detail else ""
+    match denied.status:
+        case 401:
+            return f"the API refuses the key with 401{said}: mend the secret and start again"
+        case 402:
+            return f"the API says that there is no credit left, 402{said}: top it up and start again"
+        case status:
+            return (
+                f"the API refuses this endpoint with {status}{said}: look at the key's plan and rights, and start again"
+            )

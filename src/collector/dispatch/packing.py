@@ -1,0 +1,97 @@
+"""Which jobs go together in a call, and whose turn it is."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from collector.model import BatchId, Call, Job
+
+ABSENT = "absent"  # the reason of a job that an answer left out without a word
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """Jobs of one kind may share a call: the same most, and absent ones only with their like."""
+
+    most: int
+    absent: bool
+
+
+class Shelf:
+    """Jobs of one source read from the table, waiting to be packed; each batch has its turn.
+
+    The turn goes to the batch that has had the fewest jobs since it came: a small batch is never behind a large one.
+    """
+
+    def __init__(
+        self, source: str, most: int, room: int, weight: Callable[[str], int], alone: Callable[[str], bool]
+    ) -> None:
+        self.most = most
+        self._source, self._room, self._weight, self._alone = source, room, weight, alone
+        self._waiting: dict[Kind, dict[BatchId, deque[Job]]] = {}
+        self._served: dict[BatchId, int] = {}
+        self._held: Counter[tuple[BatchId, bool]] = Counter()
+
+    def __len__(self) -> int:
+        return self._held.total()
+
+    def held(self, batch: BatchId, *, delayed: bool) -> int:
+        """How many jobs of a batch wait here, of those read from the delayed or the queued rows."""
+        return self._held[batch, delayed]
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        """Jobs that were read from the table."""
+        for job in jobs:
+            kind = Kind(min(job.pack_max or self.most, self.most), job.reason == ABSENT)
+            if job.batch not in self._served:
+                self._served[job.batch] = min(self._served.values(), default=0)
+            self._waiting.setdefault(kind, {}).setdefault(job.batch, deque()).append(job)
+            self._held[job.batch, job.delayed] += 1
+
+    def drop_others(self, batches: set[BatchId]) -> list[Job]:
+        """Takes out all jobs of batches other than these: they are paused, cancelled or finished."""
+        dropped: list[Job] = []
+        for kind, queues in list(self._waiting.items()):
+            for batch in set(queues) - batches:
+                dropped += queues.pop(batch)
+            if not queues:
+                del self._waiting[kind]
+        for batch in set(self._served) - batches:
+            del self._served[batch]
+        self._forget(dropped)
+        return dropped
+
+    def next(self, partial: Callable[[Kind], bool]) -> Call | None:
+        """The next call: a full one, or one of a kind that may go `partial`; None when there is none."""
+        kinds = [kind for kind in self._waiting if self._full(kind) or partial(kind)]
+        if not kinds:
+            return None
+        # Jobs that came back are few and end sooner what was begun, so the smallest packs go first.
+        return self._pack(min(kinds, key=lambda kind: (kind.most, kind.absent)))
+
+    def _full(self, kind: Kind) -> bool:
+        return sum(map(len, self._waiting[kind].values())) >= kind.most
+
+    def _pack(self, kind: Kind) -> Call:
+        queues = self._waiting[kind]
+        jobs: list[Job] = []
+        keys: dict[str, None] = {}
+        room = self._room
+        while queues and len(keys) < min(kind.most, self.most):
+            batch = min(queues, key=lambda batch: (self._served[batch], batch))
+            key = queues[batch][0].key
+            room -= self._weight(key)
+            if keys and key not in keys and (room < 0 or self._alone(key) or self._alone(jobs[0].key)):
+                break
+            jobs.append(queues[batch].popleft())
+            keys[key] = None
+            self._served[batch] += 1
+            if not queues[batch]:
+                del queues[batch]
+        if not queues:
+            del self._waiting[kind]
+        self._forget(jobs)
+        return Call(self._source, tuple(jobs), tuple(keys))
+
+    def _forget(self, jobs: Iterable[Job]) -> None:
+        self._held.subtract((job.batch, job.delayed) for job in jobs)

@@ -1,0 +1,75 @@
+"""Outcomes to the store: one transaction for all that came while the last one was written."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from random import Random
+
+import structlog
+
+from collector.dispatch import retry
+from collector.dispatch.lane import Lane
+from collector.errors import StoreBusy
+from collector.model import Result
+from collector.store.store import Store
+
+MOST_JOBS = 2_000  # a transaction
+WAITING = 64  # calls answered and not yet recorded; more hold their consumers back
+
+log = structlog.get_logger()
+
+
+class Recorder:
+    """The only actor that writes outcomes."""
+
+    def __init__(self, store: Store, lanes: Mapping[str, Lane], ended: Callable[[], None], random: Random) -> None:
+        self._store, self._lanes, self._ended, self._random = store, lanes, ended, random
+        self._queue: asyncio.Queue[Result] = asyncio.Queue(WAITING)
+        self.trouble: str | None = None  # why nothing can be written now
+
+    async def put(self, result: Result) -> None:
+        """Hands over what a call came to; waits while the store is behind."""
+        await self._queue.put(result)
+
+    async def run(self) -> None:
+        """Records until it is cancelled."""
+        while True:
+            group = [await self._queue.get()]
+            jobs = len(group[0].outcomes)
+            while jobs < MOST_JOBS and not self._queue.empty():
+                group.append(self._queue.get_nowait())
+                jobs += len(group[-1].outcomes)
+            await self._record(group)
+            for result in group:
+                self._settle(result)
+                self._queue.task_done()
+
+    async def drained(self) -> None:
+        """Returns when everything handed over is durable."""
+        await self._queue.join()
+
+    async def _record(self, group: list[Result]) -> None:
+        open_before = {batch.id for batch in self._store.batches.to_write()}
+        tries = 0
+        while True:
+            try:
+                await self._store.jobs.record(group)
+                break
+            except StoreBusy as error:
+                tries += 1
+                if self.trouble is None:
+                    log.error("recording_failed", why=str(error), waiting=len(group))
+                self.trouble = str(error)
+                await asyncio.sleep(1 + retry.delay(min(tries, 6), self._random))
+        if self.trouble is not None:
+            log.warning("recording_goes_on", tries=tries)
+            self.trouble = None
+        if {batch.id for batch in self._store.batches.to_write()} - open_before:
+            self._ended()
+
+    def _settle(self, result: Result) -> None:
+        lane = self._lanes[result.source]
+        jobs = [job for job, _ in result.outcomes]
+        if result.sent:
+            lane.settle(jobs)
+        else:
+            lane.forget(jobs)

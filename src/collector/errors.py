@@ -1,0 +1,72 @@
+"""Every error that collector raises on purpose.
+
+CollectorError                what, where and what to do, for an operator; the command line prints it and exits 1
+├── UsageError                wrong words or a wrong configuration; exits 2
+│   ├── ConfigError           every problem of a configuration at once
+│   └── Held                  another process works in this state folder
+├── StoreError                the database cannot be used
+│   └── StoreBusy             it cannot now, but may soon: disk full, I/O error, lock; try again with backoff
+├── UnreadableFile            an ID file that cannot be taken in at all; the text goes to NAME.why.txt
+├── RequestError              no answer came from an API: `reason` is a short code
+└── NoPermit                  a wire request had no permit left; the call is broken off and its jobs put off
+"""
+
+from dataclasses import dataclass
+
+
+class CollectorError(Exception):
+    """An error whose text is meant to be read by an operator."""
+
+
+class UsageError(CollectorError):
+    """Wrong words on the command line or in the configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault of a configuration: where it is, what stands there, what was expected."""
+
+    key: str
+    value: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.key} = {self.value}: expected {self.expected}"
+
+
+class ConfigError(UsageError):
+    """A configuration with its problems, all of them."""
+
+    def __init__(self, where: str, problems: list[Problem]) -> None:
+        self.where, self.problems = where, problems
+        plural = "problem" if len(problems) == 1 else "problems"
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        super().__init__(f"{where}: {len(problems)} {plural}\n{lines}")
+
+
+class Held(UsageError):
+    """Another process holds the state folder."""
+
+
+class StoreError(CollectorError):
+    """The database cannot be used."""
+
+
+class StoreBusy(StoreError):
+    """The database cannot be used now; the same call may succeed later."""
+
+
+class UnreadableFile(CollectorError):
+    """A file from which nothing can be taken in."""
+
+
+class RequestError(CollectorError):
+    """No usable answer came over the wire."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason, self.detail = reason, detail
+        super().__init__(f"{reason}: {detail}")
+
+
+class NoPermit(CollectorError):
+    """A redirect or a silent resend had no free permit, and such a draw never waits."""

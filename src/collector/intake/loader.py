@@ -1,0 +1,332 @@
+"""Taking a file in: four durable steps, each of which a start repeats when it was the first unfinished one."""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from collector.clock import Clock
+from collector.config import Config
+from collector.errors import StoreBusy, StoreError, UnreadableFile
+from collector.intake import files, receipt, thread
+from collector.intake.idfile import Chunk
+from collector.intake.reading import Reading
+from collector.intake.receipt import Receipt
+from collector.model import Trouble
+from collector.sources.spec import Spec
+from collector.store.batches import Batch
+from collector.store.store import Store
+
+MOST_AT_ONCE = 10_000  # keys in a commit
+LEAST_AT_ONCE = 1_000  # below it the disk's own time counts for more than the rows
+LONGEST_COMMIT = 0.05  # seconds that whoever else writes may have to wait
+FIRST_WAIT, LONGEST_WAIT = 0.25, 60.0  # seconds between tries while the store is busy
+REJECTED_SHOWN = 5
+
+T = TypeVar("T")
+Column = str | int | None
+
+log = structlog.get_logger()
+
+
+class Loader:
+    """Takes files in, one at a time: (1) a batch in state loading, (2) the file moved into its folder, (3) its IDs in
+    chunks, (4) receipt.txt and the batch open."""
+
+    def __init__(self, config: Config, store: Store, clock: Clock, opened: Callable[[str], None]) -> None:
+        self._config, self._store, self._clock, self._opened = config, store, clock, opened
+        self._one_at_a_time = asyncio.Lock()
+        self._at_once = MOST_AT_ONCE
+        self._rejected: deque[Trouble] = deque(maxlen=REJECTED_SHOWN)
+        self._stuck: dict[int, Trouble] = {}  # by batch: why its loading does not go on
+        self._busy: Trouble | None = None
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """Files rejected lately, batches that cannot be loaded, a store that cannot be written to."""
+        rejected = [trouble for trouble in self._rejected if os.path.lexists(self._config.root / trouble.where)]
+        return (*((self._busy,) if self._busy else ()), *self._stuck.values(), *rejected)
+
+    def unfinished(self) -> bool:
+        """True while a batch of a file is loading, or its loading is stuck."""
+        return any(batch.identity is not None for batch in self._store.batches.loading())
+
+    def holds(self, identity: files.Identity) -> bool:
+        """True for the file of a batch that is loading: it is not to be taken in a second time."""
+        return any(batch.identity == identity for batch in self._store.batches.loading())
+
+    async def take(self, path: Path, source: str, column: Column = None) -> Batch | None:
+        """Takes a complete file in; None when it was rejected. files.Left, and nothing done, where it must stay."""
+        async with self._one_at_a_time:
+            spec = self._config.sources[source]
+            try:
+                identity = await thread.run(lambda: _sniffed(path, spec, column))
+            except UnreadableFile as error:
+                await self._reject(path, str(error))
+                return None
+            batch = await self._patiently(lambda: self._begin(path, source, column, identity))
+            try:
+                place = await thread.run(lambda: self._move(path, batch))
+            except OSError as error:
+                await self._forget(batch)
+                raise files.Left("file_cannot_be_moved", f"it cannot be moved: {error.strerror or error}") from error
+            return await self._load(batch, spec, place)
+
+    async def go_on(self) -> None:
+        """Finishes what an earlier run began to take in; what cannot go on now stands in `troubles` and may be tried
+        again."""
+        async with self._one_at_a_time:
+            for batch in self._store.batches.loading():
+                if batch.identity is None:
+                    continue
+                try:
+                    await self._resume(batch)
+                    self._stuck.pop(batch.id, None)
+                except (OSError, files.Left) as error:
+                    self._is_stuck(batch, str(error))
+                except StoreError:
+                    raise
+                except Exception as error:  # of one batch: the others go on
+                    log.exception("loading_failed", batch=batch.id)
+                    self._is_stuck(batch, f"{type(error).__name__}: {error}")
+
+    def _begin(self, path: Path, source: str, column: Column, identity: files.Identity) -> Awaitable[Batch]:
+        return self._store.batches.begin(
+            source, files.stem(path.name), "file", file=files.plain(path.name), column=column, identity=identity
+        )
+
+    async def _resume(self, batch: Batch) -> None:
+        spec = self._config.sources.get(batch.source)
+        if spec is None:
+            why = f"the source {batch.source} is no longer in the configuration: declare it again"
+            raise files.Left("source_is_not_declared", why)
+        place = await thread.run(lambda: self._found(batch))
+        log.info("loading_goes_on", batch=batch.id, file=batch.file, line=batch.line, found=place is not None)
+        if place is not None:
+            await self._load(batch, spec, place)
+        elif batch.line or self._store.books.of(batch.id).total:
+            await self._open_without_file(batch, spec)
+        else:
+            log.warning(
+                "loading_dropped", batch=batch.id, file=batch.file, why="the file is gone, and no ID was taken in"
+            )
+            await self._forget(batch)
+
+    def _is_stuck(self, batch: Batch, why: str) -> None:
+        known = self._stuck.get(batch.id)
+        if known is None or known.what != why:
+            log.error("loading_is_stuck", batch=batch.id, file=batch.file, why=why)
+            self._stuck[batch.id] = Trouble("loading", why, f"batches/{batch.folder}/", self._clock.wall())
+
+    def _folder(self, batch: Batch) -> Path:
+        return self._config.batches / batch.folder
+
+    def _move(self, path: Path, batch: Batch) -> Path:
+        """Step two. What stands in a folder of that name was left by another database, and is set aside."""
+        folder = self._folder(batch)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists() and any(folder.iterdir()):
+            log.warning("folder_set_aside", folder=folder.name, now=files.set_aside(folder).name)
+        folder.mkdir(exist_ok=True)
+        files.sync(folder.parent)
+        place = folder / files.kept_as(path.name)
+        files.move(path, place)
+        files.drop_options(path)
+        return place
+
+    def _found(self, batch: Batch) -> Path | None:
+        """Where the file of a batch is after a kill, moved into its folder if it was not."""
+        assert batch.identity is not None
+        assert batch.file is not None
+        watch = self._config.watch
+        dropped = files.find(batch.identity, [watch / batch.source, watch])
+        place = self._folder(batch) / files.kept_as(batch.file)
+        if not os.path.lexists(place):
+            if dropped is None:
+                return None
+            for rest in self._folder(batch).glob(".*.part"):
+                rest.unlink()
+            return self._move(dropped, batch)
+        if dropped is not None:
+            if not files.same(dropped, place):
+                return self._move(dropped, batch)
+            dropped.unlink()  # the copy over file systems was whole, and the kill came before this
+            files.drop_options(dropped)
+        return place
+
+    async def _load(self, batch: Batch, spec: Spec, place: Path) -> Batch | None:
+        """Steps three and four."""
+        try:
+            reading = await thread.run(lambda: Reading(place, spec.match, _column(batch.column, spec)))
+        except UnreadableFile as error:
+            return await self._load_unreadable(batch, spec, place, str(error))
+        try:
+            batch = await self._load_chunks(batch, reading)
+            await thread.run(reading.end)
+            return await self._open(self._receipt(batch, spec, reading), batch)
+        finally:
+            await thread.run(reading.close)
+
+    async def _load_unreadable(self, batch: Batch, spec: Spec, place: Path, why: str) -> Batch | None:
+        """The file was readable when it was found, and is not now."""
+        if batch.line or self._store.books.of(batch.id).total:
+            return await self._open_without_file(batch, spec, why)
+        await self._reject(place, why)
+        await self._forget(batch)
+        return None
+
+    async def _load_chunks(self, batch: Batch, reading: Reading) -> Batch:
+        """Step three; the next chunk is read while this one is written."""
+        ahead = thread.begin(reading.step)
+        try:
+            while (chunk := await thread.ended(ahead)) is not None:
+                ahead = thread.begin(reading.step)
+                if chunk.line > batch.line:
+                    batch = await self._load_chunk(batch, chunk)
+        finally:
+            with suppress(Exception):
+                await thread.ended(ahead)
+        return batch
+
+    async def _load_chunk(self, batch: Batch, chunk: Chunk) -> Batch:
+        """One chunk in parts that are written quickly; the line moves on with the last of them only."""
+        start = 0
+        while True:
+            part = chunk.keys[start : start + self._at_once]
+            start += len(part)
+            last = start >= len(chunk.keys)
+            line = chunk.line if last else batch.line
+            began = self._clock.mono()
+            # In the table's own order: a file in no order is taken in nearly twice as fast.
+            ordered = sorted(part)
+            batch = await self._patiently(lambda: self._write(batch, ordered, line))  # noqa: B023 # awaited at once
+            self._adapt(len(part), self._clock.mono() - began)
+            if last:
+                return batch
+
+    async def _write(self, batch: Batch, keys: list[str], line: int) -> Batch:
+        batch, _ = await self._store.batches.load_chunk(batch, keys, line)
+        return batch
+
+    def _adapt(self, keys: int, seconds: float) -> None:
+        if seconds > LONGEST_COMMIT:
+            self._at_once = max(min(keys, self._at_once) // 2, LEAST_AT_ONCE)
+        elif seconds < LONGEST_COMMIT / 3:
+            self._at_once = min(self._at_once * 2, MOST_AT_ONCE)
+
+    def _receipt(self, batch: Batch, spec: Spec, reading: Reading) -> Receipt:
+        reader = reading.reader
+        ids = self._store.books.of(batch.id).total
+        return Receipt(
+            batch=batch.id,
+            file=batch.file or "",
+            source=batch.source,
+            at=self._clock.wall(),
+            layout=reader.layout.text,
+            lines=reader.lines,
+            headers=reader.headers,
+            blank=reader.blank,
+            ids=ids,
+            refused=reading.refused,
+            first=tuple(reading.first),
+            warnings=tuple(reading.warnings(batch.identity and batch.identity[2])),
+            digest=reading.digest,
+            estimate=receipt.estimate(ids, spec),
+        )
+
+    async def _open_without_file(self, batch: Batch, spec: Spec, why: str = "the file is gone") -> Batch:
+        ids = self._store.books.of(batch.id).total
+        lost = f"ONLY PART OF THE FILE WAS TAKEN IN, up to line {batch.line:,}: {why}. Drop it again for the rest."
+        return await self._open(
+            Receipt(
+                batch=batch.id,
+                file=batch.file or "",
+                source=batch.source,
+                at=self._clock.wall(),
+                layout="not known",
+                lines=ids,
+                headers=0,
+                blank=0,
+                ids=ids,
+                refused=0,
+                first=(),
+                warnings=(lost,),
+                digest="",
+                estimate=receipt.estimate(ids, spec),
+            ),
+            batch,
+        )
+
+    async def _open(self, kept: Receipt, batch: Batch) -> Batch:
+        """Step four."""
+        for warning in kept.warnings:
+            log.warning("file_has_a_warning", batch=batch.id, file=batch.file, warning=warning)
+        await thread.run(lambda: self._write_receipt(kept, batch))
+        batch = await self._patiently(
+            lambda: self._store.batches.open(
+                batch,
+                lines=kept.lines,
+                refused=kept.refused,
+                digest=kept.digest,
+                layout=kept.layout,
+                warnings=list(kept.warnings),
+            )
+        )
+        facts = {"lines": kept.lines, "ids": kept.ids, "repeats": kept.repeats, "refused": kept.refused}
+        log.info("batch_opened", batch=batch.id, file=batch.file, source=batch.source, **facts)
+        self._opened(batch.source)
+        return batch
+
+    def _write_receipt(self, kept: Receipt, batch: Batch) -> None:
+        folder = self._folder(batch)
+        folder.mkdir(parents=True, exist_ok=True)
+        files.write(folder / "receipt.txt", receipt.text(kept))
+
+    async def _reject(self, path: Path, why: str) -> None:
+        try:
+            target = await thread.run(lambda: files.reject(path, self._config.rejected, why))
+        except OSError as error:
+            told = f"{why}\nIt cannot be moved to rejected/ either: {error.strerror or error}"
+            raise files.Left("file_cannot_be_rejected", told) from error
+        log.warning("file_rejected", file=path.name, now=f"rejected/{target.name}", why=why)
+        self._rejected.append(Trouble("rejected", why, f"rejected/{target.name}", self._clock.wall()))
+
+    async def _forget(self, batch: Batch) -> None:
+        await self._patiently(lambda: self._store.batches.forget(batch))
+        with suppress(OSError):
+            self._folder(batch).rmdir()
+
+    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """The work's result, however long the store cannot be written to."""
+        wait = FIRST_WAIT
+        while True:
+            try:
+                done = await work()
+            except StoreBusy as error:
+                if self._busy is None:
+                    log.error("loading_waits_for_the_store", why=str(error))
+                    self._busy = Trouble("store", str(error), "collector.db", self._clock.wall())
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, LONGEST_WAIT)
+                continue
+            if self._busy is not None:
+                log.info("loading_goes_on_after_waiting")
+                self._busy = None
+            return done
+
+
+def _column(asked: Column, spec: Spec) -> Column:
+    return spec.column if asked is None else asked
+
+
+def _sniffed(path: Path, spec: Spec, column: Column) -> files.Identity:
+    """Reads enough of a file to know that it can be taken in; which file that was."""
+    reading = Reading(path, spec.match, _column(column, spec))
+    try:
+        return reading.identity
+    finally:
+        reading.close()

@@ -1,0 +1,179 @@
+"""The words of the field: batches, jobs, calls, items and what became of them."""
+
+from enum import StrEnum
+from typing import NewType, TypeAlias
+
+import msgspec
+
+BatchId = NewType("BatchId", int)
+
+
+class State(StrEnum):
+    """Where a job stands. What is in the air is known in memory only and is none of these."""
+
+    QUEUED = "queued"  # taken in, and the feeder has not passed it; the feeder leads it out
+    DELAYED = "delayed"  # to be asked (again) at its due time; the feeder leads it out
+    FOUND = "found"  # the API returned it; its items are stored
+    GONE = "gone"  # the API says that it is not there; `retry` leads out
+    INVALID = "invalid"  # the API refused it when asked alone; `retry` leads out
+    FAILED = "failed"  # its tries are spent; `retry` leads out
+    CANCELLED = "cancelled"  # somebody cancelled it; only an answer already on its way leads out
+
+
+OPEN = (State.QUEUED, State.DELAYED)
+TERMINAL = (State.FOUND, State.GONE, State.INVALID, State.FAILED, State.CANCELLED)
+
+
+class BatchState(StrEnum):
+    """Where a batch stands."""
+
+    LOADING = "loading"  # its file is being read; none of its jobs is asked
+    HELD = "held"  # loaded, waits for a yes
+    OPEN = "open"  # its jobs are asked
+    PAUSED = "paused"  # loaded, none is asked until a resume
+    CANCELLED = "cancelled"  # ended by somebody
+    FINISHED = "finished"  # no open job is left
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One ID of one batch, as the feeder read it."""
+
+    batch: BatchId
+    key: str
+    attempts: int = 0
+    pack_max: int | None = None  # the largest call it may go in; None: the source's
+    reason: str | None = None  # why it was put off last
+    delayed: bool = False  # read from the delayed rows, not from the queued ones
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One request to come: jobs of one source, of any batches; `keys` are their distinct IDs in order."""
+
+    source: str
+    jobs: tuple[Job, ...]
+    keys: tuple[str, ...]
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One object that the API returned, in its own bytes as text."""
+
+    key: str  # its own ID
+    body: str
+    reencoded: bool = False  # True where the bytes are ours, since `items` is no plain path
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The API returned it; or a batch before had it (`same_as`) and it was not asked for again."""
+
+    items: tuple[Item, ...] = ()
+    same_as: BatchId | None = None
+
+
+class Gone(msgspec.Struct, frozen=True):
+    """The API says that it is not there."""
+
+    reason: str
+    detail: str = ""
+
+
+class Invalid(msgspec.Struct, frozen=True):
+    """The API refused the ID itself, asked alone."""
+
+    reason: str
+    detail: str = ""
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """Its tries are spent."""
+
+    reason: str
+    detail: str = ""
+
+
+class PutOff(msgspec.Struct, frozen=True):
+    """Not yet: it is due again in `delay` seconds. Only `attempt` spends a try."""
+
+    delay: float
+    reason: str
+    detail: str = ""
+    attempt: bool = False
+    pack_max: int | None = None  # a new limit on the size of its calls; None leaves it as it is
+
+
+Outcome: TypeAlias = Found | Gone | Invalid | Failed | PutOff
+
+
+class Extra(msgspec.Struct, frozen=True):
+    """What `also` keeps once for an answer: a JSON object of path to value."""
+
+    body: str
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """A call that was sent and failed, or was told to wait, as the page shows it later."""
+
+    at: float  # wall time
+    status: int | None
+    reason: str
+    headers: str  # the limit headers seen, a JSON object
+    seconds: float
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What one call came to: an outcome for each job (none when it was told to wait and goes again), what is kept
+    beside the items, and how it failed if it did."""
+
+    source: str
+    jobs: tuple[Job, ...]
+    outcomes: tuple[tuple[Job, Outcome], ...]
+    at: float  # wall time of the answer
+    extra: Extra | None = None
+    attempt: Attempt | None = None
+    sent: bool = True  # False where no call was needed
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Calls that wait for a budget."""
+
+    budget: str
+    until: float | None  # wall time; None where only an answer can tell
+    jobs: int
+    why: str
+
+
+class Window(msgspec.Struct, frozen=True):
+    """One window of a budget as status shows it."""
+
+    limit: int
+    window_s: float
+    used: int
+    left: int
+    resets_at: float | None  # wall time
+
+
+class SourceLive(msgspec.Struct, frozen=True):
+    """What is in memory of one source."""
+
+    state: str  # running, waiting, down, stopped
+    why: str | None
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """Something an operator should know."""
+
+    kind: str
+    what: str
+    where: str
+    since: float  # wall time
+
+
+class Live(msgspec.Struct, frozen=True):
+    """Everything that is in memory only, for status and the page."""
+
+    state: str  # running, paused, draining, degraded
+    calls_in_the_air: int
+    running: dict[tuple[BatchId, State], int]  # jobs in the air by batch and the state their rows have
+    waiting: tuple[Wait, ...]
+    budgets: dict[str, tuple[Window, ...]]
+    sources: dict[str, SourceLive]
+    troubles: tuple[Trouble, ...]

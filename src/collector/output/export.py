@@ -1,0 +1,124 @@
+"""The results of a batch as files: found.jsonl, gone.csv, failed.csv, also.jsonl."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+import msgspec
+
+from collector.model import BatchId, State
+from collector.output.beside import beside, in_thread
+from collector.store.items import FoundItem, NotFound
+from collector.store.store import Store
+
+T = TypeVar("T")
+Pulse: TypeAlias = Callable[[], Awaitable[None]]  # awaited after each page
+
+_GONE = "id,reason,detail,finished_at\n"
+_FAILED = "id,state,reason,detail,attempts,finished_at\n"
+_FORMULA = ("=", "+", "-", "@")
+
+
+async def found_jsonl(store: Store, batch: BatchId, path: Path, pulse: Pulse) -> int:
+    """One line an item, with the ID that was asked for as text and the object's own bytes; the number of lines."""
+    items = _chain(store.items.found(batch), store.items.found_before(batch))
+    return await _write(path, b"", items, _found_lines, pulse)
+
+
+async def gone_csv(store: Store, batch: BatchId, path: Path, pulse: Pulse) -> int:
+    """One line for each ID that the API says is not there; the number of them."""
+    return await _write(path, _GONE.encode(), store.items.not_found(batch, State.GONE), _gone_lines, pulse)
+
+
+async def failed_csv(store: Store, batch: BatchId, path: Path, pulse: Pulse) -> int:
+    """One line for each ID that ended otherwise without being found; their number. No file when there is none."""
+    states = (State.INVALID, State.FAILED, State.CANCELLED)
+    if not any(store.books.count(batch, state) for state in states):
+        return await _none(path)
+    jobs = _chain(*(store.items.not_found(batch, state) for state in states))
+    return await _write(path, _FAILED.encode(), jobs, _failed_lines, pulse)
+
+
+async def also_jsonl(store: Store, batch: BatchId, path: Path, pulse: Pulse) -> int:
+    """What came beside the items, one line an answer; an item's `answer` says which is its. No file when there is
+    none."""
+    pages = store.items.answers(batch)
+    first = await anext(pages, None)
+    if first is None:
+        return await _none(path)
+    return await _write(path, b"", _chain(_once(first), pages), _also_lines, pulse)
+
+
+async def _write(
+    path: Path, head: bytes, pages: AsyncIterator[Sequence[T]], render: Callable[[Sequence[T]], bytes], pulse: Pulse
+) -> int:
+    lines = 0
+    async with beside(path) as part:
+        await in_thread(partial(part.add, head))
+        async for page in pages:
+            await in_thread(lambda page=page: part.add(render(page)))  # type: ignore[misc]
+            lines += len(page)
+            await pulse()
+    return lines
+
+
+async def _none(path: Path) -> int:
+    await in_thread(lambda: path.unlink(missing_ok=True))
+    return 0
+
+
+async def _chain(*streams: AsyncIterator[T]) -> AsyncIterator[T]:
+    for stream in streams:
+        async for page in stream:
+            yield page
+
+
+async def _once(page: T) -> AsyncIterator[T]:
+    yield page
+
+
+def _found_lines(items: Sequence[FoundItem]) -> bytes:
+    return b"".join(_found_line(item) for item in items)
+
+
+def _found_line(item: FoundItem) -> bytes:
+    head: dict[str, object] = {"id": item.job, "fetched_at": item.fetched_at}
+    if item.key != item.job:
+        head["item_id"] = item.key
+    if item.answer is not None:
+        head["answer"] = item.answer
+    return _joined(head, "item", item.body)
+
+
+def _also_lines(answers: Sequence[tuple[int, str, str]]) -> bytes:
+    return b"".join(
+        _joined({"answer": number, "fetched_at": fetched_at}, "also", body) for number, fetched_at, body in answers
+    )
+
+
+def _joined(head: dict[str, object], key: str, body: str) -> bytes:
+    # In JSON a raw line break stands only between values, never in a text: a space there changes nothing.
+    one_line = body.replace("\n", " ").replace("\r", " ")
+    return b'%s,"%s":%s}\n' % (msgspec.json.encode(head)[:-1], key.encode(), one_line.encode())
+
+
+def _gone_lines(jobs: Sequence[NotFound]) -> bytes:
+    return _csv((job.key, job.reason, _cell(job.detail), job.finished_at) for job in jobs)
+
+
+def _failed_lines(jobs: Sequence[NotFound]) -> bytes:
+    return _csv((job.key, job.state, job.reason, _cell(job.detail), job.attempts, job.finished_at) for job in jobs)
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _cell(detail: str) -> str:
+    """An API's words, such that no spreadsheet takes them for a formula. An ID is never changed."""
+    return f"'{detail}" if detail.startswith(_FORMULA) else detail

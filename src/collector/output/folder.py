@@ -1,0 +1,184 @@
+"""The actor that keeps a batch's folder: status.txt while it is open, its results when it has ended."""
+
+import asyncio
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from collector.clock import Clock, stamp
+from collector.errors import StoreBusy
+from collector.model import BatchId, Trouble
+from collector.output import export
+from collector.output.beside import in_thread, put
+from collector.output.report import report
+from collector.output.snapshot import BatchStatus, Snapshot
+from collector.output.status import batch_status
+from collector.output.text import batch_text
+from collector.sources.spec import Spec
+from collector.store.batches import Batch
+from collector.store.store import Store
+
+EVERY = 3.0  # seconds from one look at the numbers to the next
+LONGEST_BACKOFF = 60.0  # seconds
+
+log = structlog.get_logger()
+
+
+class _Failure(msgspec.Struct, frozen=True):
+    """What kept a batch's files from being written."""
+
+    why: str
+    since: float  # wall time
+    tries: int
+    again_at: float  # loop time
+
+
+class Folder:
+    """Writes into `batches/`; a full or broken disk is a trouble and tried again, never the end."""
+
+    def __init__(
+        self,
+        batches: Path,
+        store: Store,
+        specs: Mapping[str, Spec],
+        snapshot: Callable[[], Snapshot],
+        clock: Clock,
+        *,
+        every: float = EVERY,
+        free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
+    ) -> None:
+        self._batches, self._store, self._specs = batches, store, specs
+        self._snapshot, self._clock, self._every, self._free = snapshot, clock, every, free
+        self._shown: dict[int, object] = {}  # what each status.txt says
+        self._failures: dict[int, _Failure] = {}
+        self._refreshed_at = float("-inf")  # loop time
+        self._wake = asyncio.Event()
+
+    def ended(self) -> None:
+        """A batch has ended."""
+        self._wake.set()
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """The batches whose files cannot be written now, and why."""
+        return tuple(
+            Trouble(
+                "output", f"its files cannot be written: {failure.why}; tried again", f"batch {batch}", failure.since
+            )
+            for batch, failure in self._failures.items()
+        )
+
+    async def run(self) -> None:
+        """Writes until it is cancelled."""
+        while True:
+            self._wake.clear()
+            await self.write_ended()
+            await self._refresh_in_time()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._every):
+                    await self._wake.wait()
+
+    async def write_ended(self) -> None:
+        """Writes the results of every batch that has ended, but for those whose next try is not due."""
+        for batch in self._store.batches.to_write():
+            failure = self._failures.get(batch.id)
+            if failure and failure.again_at > self._clock.mono():
+                continue
+            try:
+                await self._write(batch)
+            except (OSError, StoreBusy) as error:
+                self._failed(batch.id, error)
+            else:
+                self._healed(batch.id)
+
+    async def refresh(self) -> None:
+        """Rewrites status.txt of those open batches whose numbers have changed."""
+        self._refreshed_at = self._clock.mono()
+        snapshot = self._snapshot()
+        open_batches = [batch for batch in snapshot.batches if batch.finished_at is None]
+        self._shown = {batch.id: self._shown.get(batch.id) for batch in open_batches}
+        changed = [batch for batch in open_batches if self._shown[batch.id] != _numbers(batch, snapshot)]
+        if not changed:
+            return
+        ends = await in_thread(partial(self._put_status, changed, snapshot))
+        for batch in changed:
+            if batch.id not in ends:
+                continue
+            if error := ends[batch.id]:
+                self._failed(BatchId(batch.id), error)
+            else:
+                self._shown[batch.id] = _numbers(batch, snapshot)
+                self._healed(BatchId(batch.id))
+
+    async def _refresh_in_time(self) -> None:
+        if self._clock.mono() - self._refreshed_at >= self._every:
+            await self.refresh()
+
+    def _put_status(self, changed: list[BatchStatus], snapshot: Snapshot) -> dict[int, OSError | None]:
+        ends: dict[int, OSError | None] = {}
+        for batch in changed:
+            folder = self._batches / batch.folder
+            # The taking in makes the folder, with the file in it; until then there is nowhere to write.
+            if not folder.is_dir():
+                continue
+            try:
+                # It is written again in a moment: a lost one is no loss, and a sync each time would wear the disk.
+                put(folder / "status.txt", batch_text(batch, snapshot, snapshot.now), durable=False)
+                ends[batch.id] = None
+            except OSError as error:
+                ends[batch.id] = error
+        return ends
+
+    async def _write(self, batch: Batch) -> None:
+        """Every file of an ended batch, then the mark that they are there: a kill in between begins anew."""
+        folder = self._batches / batch.folder
+        began = self._clock.mono()
+        await in_thread(lambda: folder.mkdir(parents=True, exist_ok=True))
+        notes = await self._write_found(batch, folder)
+        await export.gone_csv(self._store, batch.id, folder / "gone.csv", self._refresh_in_time)
+        await export.failed_csv(self._store, batch.id, folder / "failed.csv", self._refresh_in_time)
+        await export.also_jsonl(self._store, batch.id, folder / "also.jsonl", self._refresh_in_time)
+        now, account = self._clock.wall(), self._store.books.of(batch.id)
+        text = report(batch, account, self._specs.get(batch.source), now, notes)
+        last = batch_text(batch_status(self._store.books, batch), None, stamp(now))
+        await in_thread(partial(put, folder / "report.md", text))
+        await in_thread(partial(put, folder / "status.txt", last))
+        await self._store.batches.written(batch.id)
+        log.info("results_written", batch=batch.id, items=batch.items, seconds=round(self._clock.mono() - began, 3))
+
+    async def _write_found(self, batch: Batch, folder: Path) -> tuple[str, ...]:
+        """found.jsonl, or why it is not there."""
+        needed = 2 * await self._store.items.size(batch.id)
+        free = await in_thread(partial(self._free, folder))
+        if free >= needed:
+            await export.found_jsonl(self._store, batch.id, folder / "found.jsonl", self._refresh_in_time)
+            return ()
+        log.warning("found_jsonl_left_out", batch=batch.id, free=free, needed=needed)
+        return (
+            f"found.jsonl was not written: it wants {needed / 1e6:,.1f} MB of free space and there were"
+            f" {free / 1e6:,.1f} MB. The items are safe in collector.db; when there is room, or for another disk, run"
+            f" `collector export {batch.id}`.",
+        )
+
+    def _failed(self, batch: BatchId, error: Exception) -> None:
+        before = self._failures.get(batch)
+        why, now = str(error), self._clock.mono()
+        if before is None:
+            log.error("files_not_written", batch=batch, why=why)
+        tries = before.tries + 1 if before else 1
+        since = before.since if before else self._clock.wall()
+        self._failures[batch] = _Failure(why, since, tries, now + min(2.0 ** (tries - 1), LONGEST_BACKOFF))
+
+    def _healed(self, batch: BatchId) -> None:
+        if self._failures.pop(batch, None):
+            log.warning("files_written_again", batch=batch)
+
+
+def _numbers(batch: BatchStatus, snapshot: Snapshot) -> object:
+    """What makes a status.txt worth writing again; the finish time alone is not, since it moves with the clock."""
+    waits = [(wait.until, wait.why) for wait in snapshot.waiting if wait.budget == batch.source]
+    return (batch.jobs, batch.items, batch.state, batch.line, batch.warnings, waits, snapshot.sources.get(batch.source))

@@ -1,0 +1,153 @@
+"""The collection report of a batch, in Markdown. Pure."""
+
+import platform
+from collections.abc import Iterable
+from sqlite3 import sqlite_version
+
+from collector import __version__
+from collector.clock import stamp
+from collector.model import State
+from collector.output.text import moment
+from collector.sources.spec import Spec
+from collector.store.batches import Batch
+from collector.store.books import Account
+
+_LEFT = (State.GONE, State.INVALID, State.FAILED, State.CANCELLED)
+
+
+def report(batch: Batch, account: Account, spec: Spec | None, now: float, notes: tuple[str, ...] = ()) -> str:
+    """Everything that somebody needs who asks later what was collected, from where, and what is missing."""
+    parts = [
+        [
+            f"# Collection report: {_plain(batch.name)}",
+            "",
+            f"Batch {batch.id}, {batch.state.value}; written {_at(now)}.",
+        ],
+        *(
+            [["## Mind this", "", *(f"- {_plain(note)}" for note in said)]]
+            if (said := [*batch.warnings, *notes])
+            else []
+        ),
+        ["## Counts", "", *_counts(account)],
+        ["## Why IDs were not found", "", *_reasons(account)],
+        ["## Input", "", *_input(batch, account)],
+        ["## Collection", "", *_collection(batch, spec)],
+        ["## Gaps", "", *_gaps(batch, account)],
+        ["## For a methods section", "", _methods(batch, account, spec)],
+    ]
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def _counts(account: Account) -> list[str]:
+    rows = [("IDs taken in", account.total), ("found", account.count(State.FOUND))]
+    rows += [(state.value, account.count(state)) for state in _LEFT]
+    rows.append(("open", account.open))
+    ended = " + ".join(f"{jobs:,}" for _, jobs in rows[1:])
+    return [*_table(("", "IDs"), rows), "", f"{account.total:,} = {ended}"]
+
+
+def _reasons(account: Account) -> list[str]:
+    rows = [
+        (state.value, reason, jobs)
+        for state in _LEFT
+        for (at, reason), jobs in sorted(account.reasons.items(), key=lambda entry: (-entry[1], entry[0]))
+        if at is state
+    ]
+    return _table(("state", "reason", "IDs"), rows) if rows else ["Every ID was found." if account.total else "No ID."]
+
+
+def _input(batch: Batch, account: Account) -> list[str]:
+    rows: list[tuple[str, object]] = [
+        ("came as", batch.origin),
+        ("file", batch.file or "none"),
+        ("SHA-256", batch.digest or "unknown"),
+        ("recognised as", batch.layout or "unknown"),
+        ("lines", batch.lines),
+        ("IDs taken in", account.total),
+        ("repeats", max(batch.lines - account.total - batch.refused, 0)),
+        ("refused lines (refused.csv)", batch.refused),
+    ]
+    return _table(("", ""), rows)
+
+
+def _collection(batch: Batch, spec: Spec | None) -> list[str]:
+    rows: list[tuple[str, object]] = [("source", batch.source)]
+    if spec is not None:
+        rows.append(("asked", f"{spec.method} {spec.url}"))
+        rows.append(("IDs a call", spec.pack if spec.packed else 1))
+        rows.append(("limits", ", ".join(map(str, spec.limit)) or "none declared"))
+    rows += [
+        ("items stored", batch.items),
+        ("taken in", _at(batch.created_at)),
+        ("opened", _at(batch.opened_at)),
+        ("ended", _at(batch.finished_at)),
+        ("collector", __version__),
+        ("Python", platform.python_version()),
+        ("SQLite", sqlite_version),
+    ]
+    return _table(("", ""), rows)
+
+
+def _gaps(batch: Batch, account: Account) -> list[str]:
+    lines = []
+    if failed := account.count(State.FAILED):
+        lines.append(f"- {_ids(failed)} without any usable answer in all tries (failed). See failed.csv.")
+    if cancelled := account.count(State.CANCELLED):
+        lines.append(f"- {_ids(cancelled)} cancelled before an answer came. See failed.csv.")
+    if account.open:
+        lines.append(f"- {_ids(account.open)} not answered yet (open).")
+    if batch.refused:
+        lines.append(f"- lines of the file that were refused and never asked: {batch.refused:,}. See refused.csv.")
+    if failed or cancelled:
+        lines.append(
+            "- To go on, drop a file of those IDs into the watch folder again: what was found is not asked twice."
+        )
+    return lines or ["None: every ID has its answer."]
+
+
+def _methods(batch: Batch, account: Account, spec: Spec | None) -> str:
+    where = f" ({_plain(spec.url)})" if spec else ""
+    file = f' from the file "{_plain(batch.file)}" (SHA-256 {batch.digest})' if batch.file and batch.digest else ""
+    said = [
+        f"{_ids(account.total)}{file} {'was' if account.total == 1 else 'were'} requested from the source"
+        f" {batch.source}{where} between"
+        f" {_at(batch.opened_at or batch.created_at)} and {_at(batch.finished_at)} with collector {__version__}.",
+        f"An object was returned for {_share(account.count(State.FOUND), account.total)}.",
+    ]
+    for state, what in (
+        (State.GONE, "were reported as not available"),
+        (State.INVALID, "were refused as invalid by the API"),
+        (State.FAILED, "got no usable answer"),
+        (State.CANCELLED, "were cancelled"),
+    ):
+        if jobs := account.count(state):
+            said.append(f"{_share(jobs, account.total)} {what}{_why(account, state)}.")
+    return " ".join(said)
+
+
+def _why(account: Account, state: State) -> str:
+    ranked = sorted(((jobs, reason) for (at, reason), jobs in account.reasons.items() if at is state), reverse=True)
+    return f" ({', '.join(f'{_plain(reason)}: {jobs:,}' for jobs, reason in ranked)})" if ranked else ""
+
+
+def _share(jobs: int, total: int) -> str:
+    return f"{jobs:,} ({jobs / total:.1%})" if total else f"{jobs:,}"
+
+
+def _ids(jobs: int) -> str:
+    return f"{jobs:,} ID{'' if jobs == 1 else 's'}"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> list[str]:
+    """A pipe table; numbers with thousands apart."""
+    body = [[f"{cell:,}" if isinstance(cell, int) else _plain(str(cell)) for cell in row] for row in rows]
+    return [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {' | '.join(cells)} |" for cells in body)]
+
+
+def _at(wall: float | None) -> str:
+    return "not yet" if wall is None else moment(stamp(wall))
+
+
+def _plain(text: str) -> str:
+    """A name or an API's word may hold anything; here it stays on its line and in its cell."""
+    return "".join(char if char.isprintable() else "?" for char in text).replace("|", "\\|")

@@ -1,0 +1,96 @@
+"""What `/status` says, in the shape that scripts rely on: keys are added, never renamed. Times are stamps."""
+
+import msgspec
+
+from collector.model import SourceLive
+
+
+class JobCounts(msgspec.Struct, frozen=True):
+    """Jobs by where they stand; `total` is the sum of the others."""
+
+    total: int = 0
+    queued: int = 0
+    running: int = 0
+    delayed: int = 0
+    found: int = 0
+    gone: int = 0
+    invalid: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+    @property
+    def open(self) -> int:
+        """Jobs that are still owed."""
+        return self.queued + self.running + self.delayed
+
+    @property
+    def settled(self) -> int:
+        """Jobs that have ended."""
+        return self.total - self.open
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Jobs that wait for a budget."""
+
+    budget: str
+    until: str | None
+    jobs: int
+    why: str
+
+
+class BatchStatus(msgspec.Struct, frozen=True):
+    """One batch; `reasons` are counts by state and reason, `line` is where loading has come to."""
+
+    id: int
+    name: str
+    source: str
+    state: str
+    jobs: JobCounts
+    items: int
+    finish_at: str | None
+    folder: str
+    warnings: tuple[str, ...]
+    created_at: str
+    finished_at: str | None
+    line: int
+    lines: int
+    refused: int
+    reasons: dict[str, dict[str, int]]
+
+
+class WindowStatus(msgspec.Struct, frozen=True):
+    """One window of a budget."""
+
+    limit: int
+    window_s: int | float
+    used: int
+    left: int
+    resets_at: str | None
+
+
+class TroubleStatus(msgspec.Struct, frozen=True):
+    """Something an operator should know; `since` is null where nobody knows."""
+
+    kind: str
+    what: str
+    where: str
+    since: str | None
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The service at one moment."""
+
+    state: str
+    version: str
+    started_at: str
+    now: str
+    finish_from: str | None
+    finish_at: str | None
+    at_least: bool
+    jobs: JobCounts
+    calls_in_the_air: int
+    waiting: tuple[Waiting, ...]
+    batches: tuple[BatchStatus, ...]
+    budgets: dict[str, tuple[WindowStatus, ...]]
+    sources: dict[str, SourceLive]
+    troubles: tuple[TroubleStatus, ...]

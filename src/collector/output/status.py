@@ -1,0 +1,153 @@
+"""The one snapshot behind `/status`, status.txt and the terminal: from memory alone."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from collector import __version__
+from collector.clock import Clock, stamp
+from collector.model import BatchId, BatchState, Live, State, Trouble, Window
+from collector.output.finish import Finish, Work, finish
+from collector.output.snapshot import (
+    BatchStatus,
+    JobCounts,
+    Snapshot,
+    TroubleStatus,
+    Waiting,
+    WindowStatus,
+)
+from collector.output.text import batch_text, text
+from collector.sources.spec import Spec
+from collector.store.batches import Batch
+from collector.store.books import Books
+from collector.store.store import Store
+
+__all__ = ["MOST_BATCHES", "BatchStatus", "JobCounts", "Snapshot", "batch_status", "batch_text", "snapshot", "text"]
+
+MOST_BATCHES = 50  # listed: the open ones, then the latest that ended
+_TOLD_FOR = 86_400.0  # seconds that the warnings of an ended batch stay among the troubles
+_NAMES = {state: state.value for state in State}  # looking a value up is slow, and a snapshot does it a thousand times
+
+Air = Mapping[BatchId, Mapping[State, int]]
+
+
+def snapshot(store: Store, live: Live, specs: Mapping[str, Spec], started_at: float, clock: Clock) -> Snapshot:
+    """The service as it is now."""
+    now = clock.wall()
+    ongoing = store.batches.ongoing()
+    listed = [*ongoing[:MOST_BATCHES], *store.batches.ended(MOST_BATCHES - min(len(ongoing), MOST_BATCHES))]
+    air = _air(store.books, live)
+    ends = finish(_works(store.books, ongoing), live, specs, now)
+    return Snapshot(
+        state=live.state,
+        version=__version__,
+        started_at=stamp(started_at),
+        now=stamp(now),
+        finish_from=_stamp(ends.earliest),
+        finish_at=_stamp(ends.latest),
+        at_least=False,
+        jobs=_jobs(store.books.total(), _sum(air)),
+        calls_in_the_air=live.calls_in_the_air,
+        waiting=tuple(Waiting(wait.budget, _stamp(wait.until), wait.jobs, wait.why) for wait in live.waiting),
+        batches=tuple(batch_status(store.books, batch, air, ends) for batch in listed),
+        budgets={name: tuple(_window(window) for window in windows) for name, windows in live.budgets.items()},
+        sources=live.sources,
+        troubles=_troubles(live, ongoing, listed, specs, now),
+    )
+
+
+def batch_status(books: Books, batch: Batch, air: Air | None = None, ends: Finish | None = None) -> BatchStatus:
+    """One batch as it is now; without `air` and `ends` one that has ended."""
+    account = books.of(batch.id)
+    reasons: dict[str, dict[str, int]] = {}
+    for (state, reason), jobs in account.reasons.items():
+        reasons.setdefault(_NAMES[state], {})[reason] = jobs
+    finish_at = batch.finished_at or (ends.batches.get(batch.id) if ends else None)
+    return BatchStatus(
+        id=batch.id,
+        name=batch.name,
+        source=batch.source,
+        state=batch.state.value,
+        jobs=_jobs(account.states, (air or {}).get(batch.id, {})),
+        items=batch.items,
+        finish_at=_stamp(finish_at),
+        folder=batch.folder,
+        warnings=batch.warnings,
+        created_at=stamp(batch.created_at),
+        finished_at=_stamp(batch.finished_at),
+        line=batch.line,
+        lines=batch.lines,
+        refused=batch.refused,
+        reasons=reasons,
+    )
+
+
+def _air(books: Books, live: Live) -> Air:
+    """Jobs in the air by batch and state of their rows; never more than there are rows, since an outcome is in the
+    books a moment before its job has left the air."""
+    air: dict[BatchId, dict[State, int]] = {}
+    for (batch, state), jobs in live.running.items():
+        if there := min(jobs, books.count(batch, state)):
+            air.setdefault(batch, {})[state] = there
+    return air
+
+
+def _sum(air: Air) -> Mapping[State, int]:
+    total: Counter[State] = Counter()
+    for states in air.values():
+        total.update(states)
+    return total
+
+
+def _jobs(states: Mapping[State, int], air: Mapping[State, int]) -> JobCounts:
+    counts = {name: states.get(state, 0) - air.get(state, 0) for state, name in _NAMES.items()}
+    return JobCounts(total=sum(states.values()), running=sum(air.values()), **counts)
+
+
+def _works(books: Books, ongoing: Sequence[Batch]) -> list[Work]:
+    return [
+        Work(batch.id, batch.source, owed, books.count(batch.id, State.DELAYED))
+        for batch in ongoing
+        if batch.state is BatchState.OPEN and (owed := books.open_in(batch.id))
+    ]
+
+
+def _window(window: Window) -> WindowStatus:
+    length = int(window.window_s) if window.window_s == int(window.window_s) else window.window_s
+    return WindowStatus(window.limit, length, window.used, window.left, _stamp(window.resets_at))
+
+
+def _troubles(
+    live: Live, ongoing: Sequence[Batch], listed: Sequence[Batch], specs: Mapping[str, Spec], now: float
+) -> tuple[TroubleStatus, ...]:
+    found = [_trouble(trouble) for trouble in live.troubles]
+    found += [
+        TroubleStatus(source.state, source.why or "", name, None)
+        for name, source in live.sources.items()
+        if source.state in ("stopped", "down")
+    ]
+    orphans = {batch.source: batch for batch in reversed(ongoing) if batch.source not in specs}
+    found += [
+        TroubleStatus("source", _no_source(batch), batch.folder, stamp(batch.created_at)) for batch in orphans.values()
+    ]
+    found += [
+        TroubleStatus("warning", warning, batch.folder, stamp(batch.created_at))
+        for batch in listed
+        if batch.finished_at is None or now - batch.finished_at < _TOLD_FOR
+        for warning in batch.warnings
+    ]
+    return tuple(found)
+
+
+def _no_source(batch: Batch) -> str:
+    return (
+        f"no IDs of source {batch.source} are asked for, since the configuration has no [source.{batch.source}]:"
+        " declare it again and restart"
+    )
+
+
+def _trouble(trouble: Trouble) -> TroubleStatus:
+    return TroubleStatus(trouble.kind, trouble.what, trouble.where, stamp(trouble.since))
+
+
+def _stamp(wall: float | None) -> str | None:
+    return None if wall is None else stamp(wall)

@@ -1,0 +1,135 @@
+"""A snapshot for people: curl, status.txt, a terminal. Plain characters, times in UTC. Pure."""
+
+import textwrap
+from collections.abc import Iterable
+
+from collector import quantity
+from collector.clock import unstamp
+from collector.model import TERMINAL
+from collector.output.snapshot import BatchStatus, JobCounts, Snapshot, WindowStatus
+
+_MOST_REASONS = 8  # of a state, in status.txt; the rest are summed
+
+
+def text(snapshot: Snapshot, width: int = 80) -> str:
+    """The whole service, ending in a newline."""
+    jobs = snapshot.jobs
+    lines = [f"collector {snapshot.version} is {snapshot.state}, since {moment(snapshot.started_at)}"]
+    lines += [line for trouble in snapshot.troubles for line in _alarm(trouble.where, trouble.what, width)]
+    lines += ["", f"{bar(jobs, width - 9)} {_percent(jobs)}", *_wrapped(_sum(jobs), width)]
+    lines += [_in_the_air(snapshot), *_waits(snapshot)]
+    lines += [*_finish(snapshot.finish_at, snapshot.now), "", *_batches(snapshot.batches, width)]
+    lines += [""] * bool(snapshot.budgets)
+    for name, windows in snapshot.budgets.items():
+        lines += [line for window in windows for line in _wrapped(f"budget {name}: {_window(window)}", width)]
+    for name, source in snapshot.sources.items():
+        why = f": {source.why}" if source.why else ""
+        lines += _wrapped(f"source {name}: {source.state}{why}", width)
+    return _page(lines)
+
+
+def batch_text(batch: BatchStatus, snapshot: Snapshot | None, now: str, width: int = 80) -> str:
+    """One batch, for its status.txt; without a snapshot one that has ended."""
+    lines = [f"{batch.folder} (source {batch.source}): {batch.state}", f"as of {moment(now)}", ""]
+    lines += [line for warning in batch.warnings for line in _alarm("warning", warning, width)]
+    if batch.state == "loading":
+        lines.append(f"loading has come to line {batch.line:,}")
+    lines += [f"{bar(batch.jobs, width - 9)} {_percent(batch.jobs)}", *_wrapped(_sum(batch.jobs), width)]
+    lines += _reasons(batch, width)
+    lines += [f"{batch.items:,} items", *_rate(batch, now)]
+    if batch.finished_at:
+        lines.append(f"ended {moment(batch.finished_at)}")
+    elif snapshot is not None:
+        source = snapshot.sources.get(batch.source)
+        if source and source.state != "running":
+            lines += _wrapped(f"source {batch.source} is {source.state}: {source.why}", width)
+        lines += [*_waits(snapshot, batch.source), *_finish(batch.finish_at, now)]
+    return _page(lines)
+
+
+def bar(jobs: JobCounts, width: int) -> str:
+    """How much of the jobs has ended, as `[####----]`."""
+    room = max(width - 2, 1)
+    done = room * jobs.settled // jobs.total if jobs.total else 0
+    return f"[{'#' * done}{'-' * (room - done)}]"
+
+
+def moment(stamped: str) -> str:
+    """A stamp to the second, easier to read: `2026-11-22 08:07:21Z`."""
+    return f"{stamped[:10]} {stamped[11:19]}Z"
+
+
+def _percent(jobs: JobCounts) -> str:
+    # Rounded down: 100 % says that nothing is left.
+    return f"{jobs.settled * 1000 // jobs.total / 10:5.1f} %" if jobs.total else "  0.0 %"
+
+
+def _sum(jobs: JobCounts) -> str:
+    ended = " + ".join(f"{getattr(jobs, state.value):,} {state.value}" for state in TERMINAL)
+    return f"{jobs.total:,} IDs = {ended} + {jobs.open:,} open"
+
+
+def _in_the_air(snapshot: Snapshot) -> str:
+    calls = snapshot.calls_in_the_air
+    return f"in the air: {calls:,} call{'' if calls == 1 else 's'} with {snapshot.jobs.running:,} IDs"
+
+
+def _waits(snapshot: Snapshot, only: str | None = None) -> list[str]:
+    return [
+        f"waiting for budget {wait.budget}: {wait.jobs:,} IDs"
+        f"{f' until {moment(wait.until)}' if wait.until else ''} ({wait.why})"
+        for wait in snapshot.waiting
+        if only in (None, wait.budget)
+    ]
+
+
+def _finish(finish_at: str | None, now: str) -> list[str]:
+    if finish_at is None:
+        return []
+    return [f"finish: about {moment(finish_at)}, in {quantity.spoken(max(unstamp(finish_at) - unstamp(now), 0.0))}"]
+
+
+def _batches(batches: Iterable[BatchStatus], width: int) -> list[str]:
+    lines = []
+    room = max(width - 45, 12)
+    for batch in batches:
+        reached = f"line {batch.line:,}" if batch.state == "loading" else f"{batch.jobs.total:,} IDs"
+        name = f"{batch.folder} ({batch.source})"
+        lines.append(f"{name:{room}.{room}} {bar(batch.jobs, 12)} {_percent(batch.jobs)} {batch.state:9} {reached}")
+    return lines
+
+
+def _reasons(batch: BatchStatus, width: int) -> list[str]:
+    lines = []
+    for state, reasons in batch.reasons.items():
+        ranked = sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0]))
+        shown = [f"{jobs:,} {reason}" for reason, jobs in ranked[:_MOST_REASONS]]
+        rest = sum(jobs for _, jobs in ranked[_MOST_REASONS:])
+        lines += _wrapped(f"{state}: {', '.join(shown)}{f', {rest:,} others' if rest else ''}", width)
+    return lines
+
+
+def _rate(batch: BatchStatus, now: str) -> list[str]:
+    minutes = (unstamp(batch.finished_at or now) - unstamp(batch.created_at)) / 60
+    if minutes <= 0 or not batch.jobs.settled:
+        return []
+    return [f"{batch.jobs.settled / minutes:,.0f} IDs a minute since it was taken in"]
+
+
+def _window(window: WindowStatus) -> str:
+    resets = f"; the next is free {moment(window.resets_at)}" if window.resets_at and not window.left else ""
+    return f"{window.used:,} of {window.limit:,} calls used in {quantity.spoken(window.window_s)}{resets}"
+
+
+def _alarm(where: str, what: str, width: int) -> list[str]:
+    return _wrapped(f"! {where}: {what}", width)
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    return textwrap.wrap(line, width, subsequent_indent="  ", break_on_hyphens=False) or [""]
+
+
+def _page(lines: Iterable[str]) -> str:
+    """Names of files and words of APIs may hold anything; a terminal obeys some of it."""
+    safe = ("".join(char if char.isprintable() else "?" for char in line) for line in lines)
+    return "\n".join(safe).rstrip("\n") + "\n"

@@ -1,0 +1,220 @@
+"""Batches: taken in, opened, finished, written out."""
+
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from collector.clock import Clock, stamp, unstamp
+from collector.model import BatchId, BatchState, State
+from collector.store.books import Books
+from collector.store.database import Database, Row
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """IDs that came in together for one source."""
+
+    id: BatchId
+    source: str
+    name: str
+    origin: str
+    file: str | None
+    column: str | int | None  # asked for when it was added; None: the source's
+    identity: tuple[int, int, int, int] | None  # device, inode, size, mtime in ns of its file
+    digest: str | None
+    layout: str | None
+    warnings: tuple[str, ...]
+    priority: int
+    state: BatchState
+    line: int
+    lines: int
+    refused: int
+    items: int
+    created_at: float
+    opened_at: float | None
+    finished_at: float | None
+    written_at: float | None
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder in `batches/`."""
+        return f"{self.id:04d}-{self.name}"
+
+
+_COLUMNS = (
+    "id, source, name, origin, file, source_column, device, inode, size, mtime, digest, layout, warnings, priority,"
+    " state, line, lines, refused, items, created_at, opened_at, finished_at, written_at"
+)
+
+
+class Batches:
+    """The batches table and its mirror in memory."""
+
+    def __init__(self, database: Database, books: Books, clock: Clock) -> None:
+        self._database, self._books, self._clock = database, books, clock
+        self._known: dict[BatchId, Batch] = {}
+        self._ongoing: dict[BatchId, None] = {}
+        self._ended: dict[BatchId, None] = {}  # in the order in which they ended
+
+    async def load(self) -> None:
+        """Reads every batch into memory; once, at the start."""
+        for row in await self._database.read(f"SELECT {_COLUMNS} FROM batches ORDER BY id"):
+            self.keep(_batch(row))
+        self._ended = dict.fromkeys(sorted(self._ended, key=lambda batch: self._known[batch].finished_at or 0.0))
+
+    def keep(self, batch: Batch) -> None:
+        """The mirror follows a committed change."""
+        self._known[batch.id] = batch
+        if batch.finished_at is None:
+            self._ended.pop(batch.id, None)
+            self._ongoing.setdefault(batch.id)
+        else:
+            self._ongoing.pop(batch.id, None)
+            self._ended.setdefault(batch.id)
+
+    def get(self, batch: BatchId) -> Batch:
+        """One batch; KeyError when there is none."""
+        return self._known[batch]
+
+    def all(self) -> list[Batch]:
+        """Every batch, in order of its number."""
+        return list(self._known.values())
+
+    def ongoing(self) -> list[Batch]:
+        """Those that have not ended, in order."""
+        return [self._known[batch] for batch in sorted(self._ongoing)]
+
+    def ended(self, most: int) -> list[Batch]:
+        """The latest that ended, the last one first."""
+        return [self._known[batch] for batch in islice(reversed(self._ended), most)]
+
+    def loading(self) -> list[Batch]:
+        """Those whose taking in was not finished, in order."""
+        return [batch for batch in self._known.values() if batch.state is BatchState.LOADING]
+
+    def open_of(self, source: str) -> list[Batch]:
+        """Those of a source whose jobs are asked, in order."""
+        return [b for b in self._known.values() if b.source == source and b.state is BatchState.OPEN]
+
+    def to_write(self) -> list[Batch]:
+        """Ended ones whose results are not yet in their folder."""
+        return [b for b in self._known.values() if b.finished_at is not None and b.written_at is None]
+
+    async def begin(
+        self,
+        source: str,
+        name: str,
+        origin: str,
+        *,
+        file: str | None = None,
+        column: str | int | None = None,
+        identity: tuple[int, int, int, int] | None = None,
+    ) -> Batch:
+        """Step one of taking in: a durable batch in state loading, before anything is moved."""
+        now = self._clock.wall()
+        asked = None if column is None else msgspec.json.encode(column).decode()
+        async with self._database.write() as write:
+            number = await write.insert(
+                "INSERT INTO batches"
+                " (source, name, origin, file, source_column, device, inode, size, mtime, state, created_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'loading', ?)",
+                (source, name, origin, file, asked, *(identity or (None,) * 4), stamp(now)),
+            )
+            [row] = await write.rows(f"SELECT {_COLUMNS} FROM batches WHERE id = ?", (number,))
+            batch = _batch(row)
+            write.after_commit(lambda: self.keep(batch))
+        return batch
+
+    async def load_chunk(self, batch: Batch, keys: list[str], line: int) -> tuple[Batch, int]:
+        """Step three: the rows of a chunk, their count and the line reached, in one commit.
+
+        Returns the batch as it now is and how many of the keys were new to it.
+        """
+        async with self._database.write() as write:
+            new = await write.change(
+                "INSERT OR IGNORE INTO jobs (batch, key) SELECT ?, value FROM json_each(?)",
+                (batch.id, msgspec.json.encode(keys).decode()),
+            )
+            await write.change("UPDATE batches SET line = ? WHERE id = ? AND state = 'loading'", (line, batch.id))
+            batch = msgspec.structs.replace(batch, line=line)
+            await self._books.change(write, {(batch.id, State.QUEUED, ""): new})
+            write.after_commit(lambda: self.keep(batch))
+        return batch, new
+
+    async def open(
+        self, batch: Batch, *, lines: int, refused: int, digest: str, layout: str, warnings: list[str]
+    ) -> Batch:
+        """Step four: the batch is complete and its jobs may be asked; one without any job is finished at once."""
+        now = self._clock.wall()
+        state = BatchState.OPEN if self._books.of(batch.id).open else BatchState.FINISHED
+        done = now if state is BatchState.FINISHED else None
+        opened = msgspec.structs.replace(
+            batch,
+            state=state,
+            lines=lines,
+            refused=refused,
+            digest=digest,
+            layout=layout,
+            warnings=tuple(warnings),
+            opened_at=now,
+            finished_at=done,
+        )
+        async with self._database.write() as write:
+            await write.change(
+                "UPDATE batches SET state = ?, lines = ?, refused = ?, digest = ?, layout = ?, warnings = ?,"
+                " opened_at = ?, finished_at = ? WHERE id = ? AND state = 'loading'",
+                (
+                    *(state, lines, refused, digest, layout, msgspec.json.encode(warnings).decode()),
+                    *(stamp(now), done and stamp(done), batch.id),
+                ),
+            )
+            write.after_commit(lambda: self.keep(opened))
+        return opened
+
+    async def forget(self, batch: Batch) -> None:
+        """Removes a batch of which nothing was taken in, since its file is gone or cannot be moved."""
+        async with self._database.write() as write:
+            await write.change("DELETE FROM batches WHERE id = ? AND state = 'loading' AND line = 0", (batch.id,))
+            write.after_commit(lambda: self._drop(batch.id))
+
+    async def written(self, batch: BatchId) -> None:
+        """Its results are in its folder."""
+        now = self._clock.wall()
+        async with self._database.write() as write:
+            await write.change("UPDATE batches SET written_at = ? WHERE id = ?", (stamp(now), batch))
+            write.after_commit(lambda: self.keep(msgspec.structs.replace(self._known[batch], written_at=now)))
+
+    def _drop(self, batch: BatchId) -> None:
+        del self._known[batch]
+        self._ongoing.pop(batch, None)
+
+
+def _batch(row: Row) -> Batch:
+    (number, source, name, origin, file, column, device, inode, size, mtime, digest, layout, warnings, *rest) = row
+    priority, state, line, lines, refused, items, created_at, opened_at, finished_at, written_at = rest
+    return Batch(
+        id=number,
+        source=source,
+        name=name,
+        origin=origin,
+        file=file,
+        column=column and _json(column),
+        identity=None if device is None else (device, inode, size, mtime),
+        digest=digest,
+        layout=layout,
+        warnings=tuple(_json(warnings)),
+        priority=priority,
+        state=BatchState(state),
+        line=line,
+        lines=lines,
+        refused=refused,
+        items=items,
+        created_at=unstamp(created_at),
+        opened_at=opened_at and unstamp(opened_at),
+        finished_at=finished_at and unstamp(finished_at),
+        written_at=written_at and unstamp(written_at),
+    )
+
+
+def _json(text: str) -> Any:
+    return msgspec.json.decode(text)

@@ -1,0 +1,97 @@
+"""The books: how many jobs of each batch stand in each state, in the table and mirrored in memory."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import msgspec
+
+from collector.model import OPEN, BatchId, State
+from collector.store.database import Database, Write
+
+MOST_REASONS = 64  # of one source; the rest are counted as `other`
+
+Entry = tuple[BatchId, State, str]  # batch, state, reason ("" for none)
+
+
+class Account(msgspec.Struct, frozen=True):
+    """The books of one batch, or of all."""
+
+    states: Mapping[State, int]
+    reasons: Mapping[tuple[State, str], int]  # of jobs that have one
+
+    @property
+    def total(self) -> int:
+        """Every job taken in."""
+        return sum(self.states.values())
+
+    @property
+    def open(self) -> int:
+        """Jobs that are still owed."""
+        return sum(self.states.get(state, 0) for state in OPEN)
+
+    def count(self, state: State) -> int:
+        """Jobs in one state."""
+        return self.states.get(state, 0)
+
+
+class Books:
+    """The counts table; no status ever counts rows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._entries: dict[BatchId, Counter[tuple[State, str]]] = {}
+        self._total: Counter[State] = Counter()
+        self._reasons: dict[str, set[str]] = {}
+
+    async def load(self) -> None:
+        """Reads every count into memory; once, at the start."""
+        rows = await self._database.read(
+            "SELECT c.batch, c.state, c.reason, c.jobs, b.source FROM counts AS c JOIN batches AS b ON b.id = c.batch"
+        )
+        for batch, state, reason, jobs, source in rows:
+            self._add({(batch, State(state), reason): jobs})
+            self._reasons.setdefault(source, set()).add(reason)
+
+    def of(self, batch: BatchId) -> Account:
+        """The books of one batch."""
+        entries = self._entries.get(batch, Counter())
+        states: Counter[State] = Counter()
+        for (state, _), jobs in entries.items():
+            states[state] += jobs
+        return Account(states, {entry: jobs for entry, jobs in entries.items() if entry[1] and jobs})
+
+    def open_in(self, batch: BatchId) -> int:
+        """Jobs of a batch that are still owed."""
+        return sum(jobs for (state, _), jobs in self._entries.get(batch, Counter()).items() if state in OPEN)
+
+    def count(self, batch: BatchId, state: State) -> int:
+        """Jobs of a batch in one state."""
+        return sum(jobs for (at, _), jobs in self._entries.get(batch, Counter()).items() if at is state)
+
+    def total(self) -> Mapping[State, int]:
+        """Jobs of every batch by state."""
+        return self._total
+
+    def bounded(self, source: str, reason: str) -> str:
+        """The reason itself, or `other` when the source already has as many as people can read."""
+        known = self._reasons.setdefault(source, set())
+        if reason not in known and len(known) >= MOST_REASONS:
+            return "other"
+        known.add(reason)
+        return reason
+
+    async def change(self, write: Write, deltas: Mapping[Entry, int]) -> None:
+        """Adds to the counts in the transaction that changes the rows; memory follows at its commit."""
+        moved = {entry: jobs for entry, jobs in deltas.items() if jobs}
+        # The CHECK looks at the row to insert before the conflict is found, hence max().
+        await write.change_many(
+            "INSERT INTO counts (batch, state, reason, jobs) VALUES (?, ?, ?, max(?, 0))"
+            " ON CONFLICT (batch, state, reason) DO UPDATE SET jobs = jobs + ?",
+            [(batch, state.value, reason, jobs, jobs) for (batch, state, reason), jobs in moved.items()],
+        )
+        write.after_commit(lambda: self._add(moved))
+
+    def _add(self, deltas: Mapping[Entry, int]) -> None:
+        for (batch, state, reason), jobs in deltas.items():
+            self._entries.setdefault(batch, Counter())[state, reason] += jobs
+            self._total[state] += jobs

@@ -1,0 +1,184 @@
+"""The database file: opened, migrated, written to by one connection and read by another."""
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+
+from collector.errors import StoreBusy, StoreError
+
+Row = tuple[Any, ...]
+T = TypeVar("T")
+
+OLDEST_SQLITE = (3, 38, 0)  # STRICT tables, UPDATE … FROM and the ->> operator
+_PASSING = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_NOMEM,
+)
+_MIGRATION = re.compile(r"([0-9]{3})_[a-z_]+\.sql")
+
+
+class Write:
+    """One open write transaction."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+        self._after: list[Callable[[], None]] = []
+
+    async def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """All rows of a query that sees this transaction's own changes."""
+        return _tuples(await self._connection.execute_fetchall(sql, values))
+
+    async def change(self, sql: str, values: Sequence[object] = ()) -> int:
+        """Runs one statement; the number of rows it changed."""
+        async with self._connection.execute(sql, values) as cursor:
+            return cursor.rowcount
+
+    async def insert(self, sql: str, values: Sequence[object] = ()) -> int:
+        """Runs one INSERT of one row; its rowid."""
+        async with self._connection.execute(sql, values) as cursor:
+            return cursor.lastrowid or 0
+
+    async def change_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Runs one statement for each of a few rows."""
+        await (await self._connection.executemany(sql, rows)).close()
+
+    def after_commit(self, step: Callable[[], None]) -> None:
+        """`step` runs if and only if this transaction is committed, before anybody else writes."""
+        self._after.append(step)
+
+    def committed(self) -> None:
+        """Runs what was to follow the commit."""
+        for step in self._after:
+            step()
+
+
+class Database:
+    """One writer and one reader on a WAL file. Only the writer checkpoints: two that do can corrupt the file
+    (sqlite.org/wal.html, "WAL-reset bug", up to 3.51.2)."""
+
+    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection, path: Path) -> None:
+        self._writer, self._reader, self.path = writer, reader, path
+        self._lock = asyncio.Lock()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Write]:
+        """One transaction, alone on the writer; durable on leaving, rolled back on any exception."""
+        async with self._lock:
+            with _our_errors(self.path):
+                await _whole(self._writer.execute("BEGIN IMMEDIATE"))
+                transaction = Write(self._writer)
+                try:
+                    yield transaction
+                    await _whole(self._commit(transaction))
+                except BaseException:
+                    if self._writer.in_transaction:
+                        await _whole(self._writer.rollback())
+                    raise
+
+    async def _commit(self, transaction: Write) -> None:
+        await self._writer.commit()
+        transaction.committed()
+
+    async def read(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """All rows of a short query on the reader; what is committed, never what is being written."""
+        with _our_errors(self.path):
+            return _tuples(await self._reader.execute_fetchall(sql, values))
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Database]:
+    """The database at `path`, made or migrated to this version's schema; both connections are closed on leaving."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise StoreError(
+            f"SQLite {sqlite3.sqlite_version} is too old: collector needs {'.'.join(map(str, OLDEST_SQLITE))}"
+        )
+    with _our_errors(path):
+        writer = await aiosqlite.connect(path, isolation_level=None)
+        try:
+            await _prepare(writer, path)
+            reader = await aiosqlite.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+            try:
+                await reader.execute("PRAGMA wal_autocheckpoint = 0")
+                yield Database(writer, reader, path)
+            finally:
+                await reader.close()
+        finally:
+            await writer.close()
+
+
+async def _prepare(writer: aiosqlite.Connection, path: Path) -> None:
+    # Waiting for a lock would block every other statement: nobody else should write, so say so soon.
+    await writer.execute("PRAGMA busy_timeout = 2000")
+    await writer.execute("PRAGMA journal_mode = WAL")
+    # NORMAL loses committed results in a power cut.
+    await writer.execute("PRAGMA synchronous = FULL")
+    await writer.execute("PRAGMA journal_size_limit = 8388608")
+    await writer.execute("PRAGMA cache_size = -16384")
+    [(version,)] = await writer.execute_fetchall("PRAGMA user_version")
+    migrations = _migrations()
+    if version > len(migrations):
+        raise StoreError(
+            f"{path} was written by a newer collector (schema {version}; this one knows {len(migrations)}): "
+            "install that version again, or restore a backup"
+        )
+    for number, sql in migrations[version:]:
+        await _migrate(writer, number, sql)
+
+
+async def _migrate(writer: aiosqlite.Connection, number: int, sql: str) -> None:
+    try:
+        await writer.executescript(f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;")
+    except BaseException:
+        if writer.in_transaction:
+            await writer.rollback()
+        raise
+
+
+def _migrations() -> list[tuple[int, str]]:
+    folder = resources.files("collector.store") / "schema"
+    found = sorted((entry.name, entry) for entry in folder.iterdir() if _MIGRATION.fullmatch(entry.name))
+    return [(int(name[:3]), entry.read_text(encoding="utf-8")) for name, entry in found]
+
+
+def _tuples(rows: Iterable[sqlite3.Row]) -> list[Row]:
+    return list(rows)  # type: ignore[arg-type] # without a row_factory they are plain tuples, whatever the stubs say
+
+
+async def _whole(work: Awaitable[T]) -> T:
+    """Runs to its end even when the caller is cancelled meanwhile, and only then lets the cancel through: a statement
+    handed to the connection's thread runs anyway, and whoever asked must know how it ended."""
+
+    async def run() -> T:
+        return await work
+
+    task = asyncio.get_running_loop().create_task(run())
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+@contextmanager
+def _our_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+            case code if code in _PASSING:
+                raise StoreBusy(f"{path}: {error}") from error
+            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+                raise StoreError(f"{path}: {error}; restore a backup, or move the file away to begin anew") from error
+        raise  # a fault of ours

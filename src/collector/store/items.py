@@ -1,0 +1,108 @@
+"""Results read back for the files of a batch: in short reads, page by page, so that no read holds the WAL."""
+
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from collector.model import BatchId, State
+from collector.store.database import Database
+
+_PAGE = 500
+
+
+class FoundItem(msgspec.Struct, frozen=True):
+    """One stored object."""
+
+    job: str  # the key asked for
+    key: str  # the object's own ID
+    fetched_at: str
+    answer: int | None
+    body: str
+
+
+class NotFound(msgspec.Struct, frozen=True):
+    """One job that is not found, with its reason."""
+
+    key: str
+    state: str
+    reason: str
+    detail: str
+    attempts: int
+    finished_at: str
+
+
+class Items:
+    """Reads of what was collected."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def found(self, batch: BatchId) -> AsyncIterator[list[FoundItem]]:
+        """The items that a batch stored, by key, a page at a time."""
+        after = ("", "")
+        while True:
+            rows = await self._database.read(
+                "SELECT job, key, fetched_at, answer, body FROM items WHERE batch = ? AND (job, key) > (?, ?)"
+                " ORDER BY job, key LIMIT ?",
+                (batch, *after, _PAGE),
+            )
+            if not rows:
+                break
+            after = (rows[-1][0], rows[-1][1])
+            yield [FoundItem(*row) for row in rows]
+
+    async def found_before(self, batch: BatchId) -> AsyncIterator[list[FoundItem]]:
+        """The items of jobs that were not asked again since an earlier batch had them, a page of jobs at a time."""
+        after = ""
+        while True:
+            keys = await self._database.read(
+                "SELECT key FROM jobs WHERE batch = ? AND key > ? AND same_as IS NOT NULL ORDER BY key LIMIT ?",
+                (batch, after, _PAGE),
+            )
+            if not keys:
+                break
+            rows = await self._database.read(
+                "SELECT i.job, i.key, i.fetched_at, NULL, i.body FROM jobs AS j"
+                " JOIN items AS i ON i.batch = j.same_as AND i.job = j.key"
+                " WHERE j.batch = ? AND j.key > ? AND j.key <= ? AND j.same_as IS NOT NULL ORDER BY i.job, i.key",
+                (batch, after, keys[-1][0]),
+            )
+            after = keys[-1][0]
+            yield [FoundItem(*row) for row in rows]
+
+    async def not_found(self, batch: BatchId, state: State) -> AsyncIterator[list[NotFound]]:
+        """Jobs of a batch that ended in a state other than found, by key, a page at a time."""
+        after = ""
+        while True:
+            rows = await self._database.read(
+                "SELECT key, state, reason, coalesce(detail, ''), attempts, finished_at FROM jobs"
+                " WHERE batch = ? AND state = ? AND key > ? AND state IN ('gone', 'invalid', 'failed', 'cancelled')"
+                " ORDER BY key LIMIT ?",
+                (batch, state.value, after, _PAGE),
+            )
+            if not rows:
+                break
+            after = rows[-1][0]
+            yield [NotFound(*row) for row in rows]
+
+    async def answers(self, batch: BatchId) -> AsyncIterator[list[tuple[int, str, str]]]:
+        """What `also` kept beside a batch's items: number, time and JSON object, a page at a time."""
+        after = 0
+        while True:
+            rows = await self._database.read(
+                "SELECT id, fetched_at, body FROM answers WHERE batch = ? AND id > ? ORDER BY id LIMIT ?",
+                (batch, after, _PAGE),
+            )
+            if not rows:
+                break
+            after = rows[-1][0]
+            yield [(number, at, body) for number, at, body in rows]
+
+    async def size(self, batch: BatchId) -> int:
+        """About how many bytes the items of a batch take, from a sample of them."""
+        [(count, sample)] = await self._database.read(
+            "SELECT count(*), coalesce(avg(length(body)), 0) FROM (SELECT body FROM items WHERE batch = ? LIMIT 200)",
+            (batch,),
+        )
+        [(items,)] = await self._database.read("SELECT items FROM batches WHERE id = ?", (batch,))
+        return int(items * (sample + 100)) if count else 0

@@ -1,0 +1,258 @@
+"""Jobs: read for the feeder, and moved from state to state as their outcomes come."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import assert_never
+
+import msgspec
+
+from collector.clock import Clock, stamp
+from collector.model import (
+    OPEN,
+    Attempt,
+    BatchId,
+    BatchState,
+    Failed,
+    Found,
+    Gone,
+    Invalid,
+    Job,
+    Outcome,
+    PutOff,
+    Result,
+    State,
+)
+from collector.store.batches import Batches
+from collector.store.books import Books, Entry
+from collector.store.database import Database, Row, Write
+
+LONGEST_DELAY = 300.0  # seconds; a row due later than this was written while the clock was wrong
+MOST_ATTEMPTS_KEPT = 20  # of one job
+MOST_DETAIL = 500  # characters
+_ITEMS_A_STATEMENT = 200
+
+
+class Change(msgspec.Struct, frozen=True, array_like=True):
+    """What the outcome of a job writes into its row."""
+
+    batch: BatchId
+    key: str
+    state: State
+    spent: int
+    due_at: str | None
+    pack_max: int | None
+    reason: str | None
+    detail: str | None
+    same_as: BatchId | None
+    finished_at: str | None
+
+
+class Jobs:
+    """The jobs table, with the items, answers and attempts that outcomes bring."""
+
+    def __init__(self, database: Database, books: Books, batches: Batches, clock: Clock) -> None:
+        self._database, self._books, self._batches, self._clock = database, books, batches, clock
+
+    async def queued(self, batch: BatchId, after: str, most: int) -> list[Job]:
+        """The next queued jobs of a batch behind a key, in the order of their keys."""
+        rows = await self._database.read(
+            "SELECT key, attempts, pack_max, reason FROM jobs WHERE batch = ? AND key > ? AND state = 'queued'"
+            " ORDER BY key LIMIT ?",
+            (batch, after, most),
+        )
+        return [_job(batch, row, delayed=False) for row in rows]
+
+    async def due(self, batch: BatchId, most: int) -> list[Job]:
+        """Delayed jobs of a batch whose time has come, the earliest first."""
+        now = self._clock.wall()
+        rows = await self._database.read(
+            "SELECT key, attempts, pack_max, reason FROM jobs WHERE batch = ? AND state = 'delayed' AND due_at <= ?"
+            " UNION ALL"
+            " SELECT key, attempts, pack_max, reason FROM jobs WHERE batch = ? AND state = 'delayed' AND due_at > ?"
+            " LIMIT ?",
+            (batch, stamp(now), batch, stamp(now + LONGEST_DELAY + 1), most),
+        )
+        return [_job(batch, row, delayed=True) for row in rows]
+
+    async def next_due(self, batch: BatchId) -> str | None:
+        """When the earliest delayed job of a batch is due, as a stamp."""
+        [(due_at,)] = await self._database.read(
+            "SELECT min(due_at) FROM jobs WHERE batch = ? AND state = 'delayed'", (batch,)
+        )
+        return due_at if due_at is None else str(due_at)
+
+    async def collected(self, source: str, keys: Sequence[str]) -> dict[str, BatchId]:
+        """Which of the keys a found job of this source already has items for, and in which batch."""
+        rows = await self._database.read(
+            # CROSS JOIN keeps this order: the planner would rather read every item of the source.
+            "SELECT i.job, min(i.batch) FROM json_each(?) AS asked"
+            " CROSS JOIN items AS i ON i.source = ? AND i.job = asked.value"
+            " CROSS JOIN jobs AS j ON j.batch = i.batch AND j.key = i.job AND j.state = 'found'"
+            " GROUP BY i.job",
+            (_text(list(keys)), source),
+        )
+        return {key: BatchId(batch) for key, batch in rows}
+
+    async def record(self, results: Sequence[Result]) -> None:
+        """Writes what a group of calls came to, in one transaction.
+
+        A job moves only from the state it is expected in: open ones to their outcome; a cancelled one only when it
+        was answered for good; a terminal one stays, since somebody recorded it before.
+        """
+        now = self._clock.wall()
+        asked = [(job, outcome, result) for result in results for job, outcome in result.outcomes]
+        asked = list({(job.batch, job.key): (job, outcome, result) for job, outcome, result in asked}.values())
+        async with self._database.write() as write:
+            standing = await self._standing(write, (job for job, _, _ in asked))
+            moved = [entry for entry in asked if _may_move(standing.get((entry[0].batch, entry[0].key)), entry[1])]
+            changes = [self._change(job, outcome, result.source, now) for job, outcome, result in moved]
+            await write.change(
+                "UPDATE jobs SET state = o.value ->> 2, attempts = attempts + (o.value ->> 3), due_at = o.value ->> 4,"
+                " pack_max = coalesce(o.value ->> 5, pack_max), reason = o.value ->> 6, detail = o.value ->> 7,"
+                " same_as = o.value ->> 8, finished_at = o.value ->> 9"
+                " FROM json_each(?) AS o WHERE jobs.batch = o.value ->> 0 AND jobs.key = o.value ->> 1",
+                (_text(changes),),
+            )
+            await self._store_items(write, moved)
+            await self._store_attempts(write, results)
+            deltas = _deltas(changes, standing)
+            await self._books.change(write, deltas)
+            await self._finish(write, deltas, now)
+
+    async def _standing(self, write: Write, jobs: Iterable[Job]) -> dict[tuple[BatchId, str], tuple[State, str]]:
+        rows = await write.rows(
+            "SELECT j.batch, j.key, j.state, coalesce(j.reason, '') FROM json_each(?) AS o"
+            " CROSS JOIN jobs AS j ON j.batch = o.value ->> 0 AND j.key = o.value ->> 1",
+            (_text([(job.batch, job.key) for job in jobs]),),
+        )
+        return {(batch, key): (State(state), reason) for batch, key, state, reason in rows}
+
+    def _change(self, job: Job, outcome: Outcome, source: str, now: float) -> Change:
+        state, reason, detail, spent = _row_of(outcome)
+        later = isinstance(outcome, PutOff)
+        return Change(
+            batch=job.batch,
+            key=job.key,
+            state=state,
+            spent=spent,
+            due_at=stamp(now + min(outcome.delay, LONGEST_DELAY)) if isinstance(outcome, PutOff) else None,
+            pack_max=outcome.pack_max if isinstance(outcome, PutOff) else None,
+            reason=reason and self._books.bounded(source, reason),
+            detail=detail[:MOST_DETAIL] if detail else None,
+            same_as=outcome.same_as if isinstance(outcome, Found) else None,
+            finished_at=None if later else stamp(now),
+        )
+
+    async def _store_items(self, write: Write, moved: Sequence[tuple[Job, Outcome, Result]]) -> None:
+        rows: dict[BatchId, list[tuple[object, ...]]] = {}
+        answers: dict[tuple[int, BatchId], int | None] = {}
+        for job, outcome, result in moved:
+            if not isinstance(outcome, Found) or not outcome.items:
+                continue
+            place = (id(result), job.batch)
+            if place not in answers:
+                answers[place] = await _store_answer(write, result, job.batch)
+            at, answer = stamp(result.at), answers[place]
+            rows.setdefault(job.batch, []).extend(
+                (job.batch, job.key, result.source, item.key, at, answer, item.reencoded, item.body)
+                for item in outcome.items
+            )
+        for batch, values in rows.items():
+            await self._insert_items(write, batch, values)
+
+    async def _insert_items(self, write: Write, batch: BatchId, values: list[tuple[object, ...]]) -> None:
+        stored = 0
+        for start in range(0, len(values), _ITEMS_A_STATEMENT):
+            part = values[start : start + _ITEMS_A_STATEMENT]
+            places = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * len(part))
+            stored += await write.change(
+                "INSERT OR IGNORE INTO items (batch, job, source, key, fetched_at, answer, reencoded, body)"
+                f" VALUES {places}",
+                [value for row in part for value in row],
+            )
+        await write.change("UPDATE batches SET items = items + ? WHERE id = ?", (stored, batch))
+        known = self._batches.get(batch)
+        grown = msgspec.structs.replace(known, items=known.items + stored)
+        write.after_commit(lambda: self._batches.keep(grown))
+
+    async def _store_attempts(self, write: Write, results: Sequence[Result]) -> None:
+        rows = [_attempt_row(job, result.attempt) for result in results if result.attempt for job in result.jobs]
+        if not rows:
+            return
+        await write.change_many("INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        await write.change_many(
+            "DELETE FROM attempts WHERE batch = ?1 AND key = ?2 AND at <"
+            " (SELECT at FROM attempts WHERE batch = ?1 AND key = ?2 ORDER BY at DESC LIMIT 1 OFFSET ?3 - 1)",
+            {(batch, key, MOST_ATTEMPTS_KEPT) for batch, key, *_ in rows},
+        )
+
+    async def _finish(self, write: Write, deltas: Mapping[Entry, int], now: float) -> None:
+        for batch in {batch for batch, _, _ in deltas}:
+            opened = sum(jobs for (b, state, _), jobs in deltas.items() if b == batch and state in OPEN)
+            if self._books.open_in(batch) + opened > 0:
+                continue
+            ended = await write.change(
+                "UPDATE batches SET state = 'finished', finished_at = ? WHERE id = ? AND state IN ('open', 'paused')",
+                (stamp(now), batch),
+            )
+            if ended:
+                write.after_commit(lambda batch=batch: self._finished(batch, now))  # type: ignore[misc]
+
+    def _finished(self, batch: BatchId, now: float) -> None:
+        known = self._batches.get(batch)
+        self._batches.keep(msgspec.structs.replace(known, state=BatchState.FINISHED, finished_at=now))
+
+
+def _job(batch: BatchId, row: Row, *, delayed: bool) -> Job:
+    key, attempts, pack_max, reason = row
+    return Job(batch, key, attempts, pack_max, reason, delayed)
+
+
+def _may_move(standing: tuple[State, str] | None, outcome: Outcome) -> bool:
+    if standing is None:
+        return False
+    state = standing[0]
+    return state in OPEN or (state is State.CANCELLED and not isinstance(outcome, PutOff))
+
+
+def _row_of(outcome: Outcome) -> tuple[State, str | None, str, int]:
+    """State, reason, detail and attempts spent."""
+    match outcome:
+        case Found():
+            return State.FOUND, None, "", 0
+        case Gone(reason, detail):
+            return State.GONE, reason, detail, 0
+        case Invalid(reason, detail):
+            return State.INVALID, reason, detail, 0
+        case Failed(reason, detail):
+            return State.FAILED, reason, detail, 1
+        case PutOff(_, reason, detail, attempt):
+            return State.DELAYED, reason, detail, int(attempt)
+        case _:
+            assert_never(outcome)
+
+
+def _deltas(changes: Sequence[Change], standing: Mapping[tuple[BatchId, str], tuple[State, str]]) -> Counter[Entry]:
+    deltas: Counter[Entry] = Counter()
+    for change in changes:
+        state, reason = standing[change.batch, change.key]
+        deltas[change.batch, state, reason] -= 1
+        deltas[change.batch, change.state, change.reason or ""] += 1
+    return deltas
+
+
+async def _store_answer(write: Write, result: Result, batch: BatchId) -> int | None:
+    if result.extra is None:
+        return None
+    return await write.insert(
+        "INSERT INTO answers (batch, source, fetched_at, body) VALUES (?, ?, ?, ?)",
+        (batch, result.source, stamp(result.at), result.extra.body),
+    )
+
+
+def _attempt_row(job: Job, attempt: Attempt) -> tuple[object, ...]:
+    return (job.batch, job.key, stamp(attempt.at), attempt.status, attempt.reason, attempt.headers, attempt.seconds)
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value).decode()

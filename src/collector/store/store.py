@@ -1,0 +1,46 @@
+"""The one store: everything that is kept, in one SQLite file."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from collector.clock import Clock
+from collector.store import database
+from collector.store.batches import Batches
+from collector.store.books import Books
+from collector.store.items import Items
+from collector.store.jobs import Jobs
+
+
+class Store:
+    """Batches, jobs, items and books over one database."""
+
+    def __init__(self, db: database.Database, clock: Clock) -> None:
+        self._database = db
+        self.books = Books(db)
+        self.batches = Batches(db, self.books, clock)
+        self.jobs = Jobs(db, self.books, self.batches, clock)
+        self.items = Items(db)
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return self._database.path
+
+    async def hash_key(self) -> bytes:
+        """A random key of this database's own, under which secrets are hashed to name a budget."""
+        async with self._database.write() as write:
+            await write.change("INSERT OR IGNORE INTO meta VALUES ('hash_key', ?)", (secrets.token_hex(32),))
+            [(text,)] = await write.rows("SELECT value FROM meta WHERE key = 'hash_key'")
+        return bytes.fromhex(text)
+
+
+@asynccontextmanager
+async def opened(path: Path, clock: Clock) -> AsyncIterator[Store]:
+    """The store in a database file, made or migrated when needed, with its books in memory."""
+    async with database.opened(path) as db:
+        store = Store(db, clock)
+        await store.batches.load()
+        await store.books.load()
+        yield store

@@ -1,0 +1,120 @@
+"""`add`."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from collector.host import lock
+from tests.cli.conftest import Run
+
+IDS = "".join(f"{number}\n" for number in range(1000, 1100))
+
+
+@pytest.fixture
+def ids(folder: Path) -> Path:
+    """A file of a hundred IDs."""
+    path = folder / "ids.txt"
+    path.write_text(IDS)
+    return path
+
+
+def names(folder: Path) -> set[str]:
+    """What lies in the watch folder, hidden files too."""
+    return {str(path.relative_to(folder / "watch")) for path in (folder / "watch").rglob("*") if path.is_file()}
+
+
+def test_a_file_arrives_whole_in_the_folder_of_its_source(folder: Path, ids: Path, run: Run) -> None:
+    """It is copied, the original stays, no part file is left, and one line says what comes next."""
+    done = run("add", "ids.txt", "--source", "users")
+    assert done.exit_code == 0
+    assert done.output == (
+        "added watch/users/ids.txt (500 bytes) for users; no service is running: `collector run` takes it in\n"
+    )
+    assert names(folder) == {"users/ids.txt"}
+    assert (folder / "watch/users/ids.txt").read_text() == IDS == ids.read_text()
+
+
+def test_it_is_told_that_a_service_is_running(folder: Path, ids: Path, run: Run) -> None:
+    """The holder of the folder's lock is the one that takes it in."""
+    with lock.hold(folder):
+        assert "the running service takes it in" in run("add", "ids.txt", "--source", "users").output
+        facts = json.loads(run("add", "ids.txt", "--source", "users", "--json").output)
+    assert f"process {os.getpid()} " in facts["service"]
+    assert facts["file"] == str(folder / "watch/users/ids-2.txt")
+
+
+def test_a_name_that_is_taken_gets_a_number(folder: Path, ids: Path, run: Run) -> None:
+    """Nothing in the watch folder is ever overwritten, by a copy under way or by options that wait either."""
+    (folder / "watch/users").mkdir(parents=True)
+    for name in ("ids.txt", ".ids-2.txt.part", ".ids-3.txt.options.json"):
+        (folder / "watch/users" / name).write_text("mine")
+    assert "watch/users/ids-4.txt" in run("add", "ids.txt", "--source", "users").output
+    assert (folder / "watch/users/ids.txt").read_text() == "mine"
+    assert names(folder) == {
+        f"users/{n}" for n in ("ids.txt", "ids-4.txt", ".ids-2.txt.part", ".ids-3.txt.options.json")
+    }
+
+
+@pytest.mark.parametrize(("given", "kept"), [("tweet_id", "tweet_id"), ("2", 2), ("data.id", "data.id")])
+def test_the_column_lies_beside_the_file_as_its_options(
+    folder: Path, ids: Path, run: Run, given: str, kept: str | int
+) -> None:
+    """A number is a position, anything else a name."""
+    assert run("add", "ids.txt", "--source", "posts", "--column", given).exit_code == 0
+    assert json.loads((folder / "watch/posts/.ids.txt.options.json").read_text()) == {"column": kept}
+
+
+def test_standard_input_is_a_file_with_a_given_name(folder: Path, run: Run) -> None:
+    """Any bytes come through; without a name it is refused."""
+    raw = b"\xff\xfe1\x00\n\x00"
+    assert run("add", "-", "--name", "piped.csv", "--source", "posts", stdin=raw).exit_code == 0
+    assert (folder / "watch/posts/piped.csv").read_bytes() == raw
+    told = run("add", "-", "--source", "posts", stdin=raw)
+    assert told.exit_code == 2
+    assert "--name" in told.output
+
+
+def test_the_source_may_be_left_out_where_one_is_meant(folder: Path, ids: Path, run: Run) -> None:
+    """The default source, or the only one; else the choice is told."""
+    told = run("add", "ids.txt")
+    assert told.exit_code == 2
+    assert "posts, users" in told.output
+    config = folder / "collector.toml"
+    config.write_text('default_source = "users"\n' + config.read_text())
+    assert "watch/users/ids.txt" in run("add", "ids.txt").output
+    config.write_text('[source.only]\nurl = "https://a.org/{id}"\n')
+    assert "watch/only/ids.txt" in run("add", "ids.txt").output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ids.txt", "--source", "nope"], "no source 'nope'"),
+        (["nowhere.txt", "--source", "posts"], "cannot read nowhere.txt: No such file or directory"),
+        (["watch", "--source", "posts"], "cannot read watch: Is a directory"),
+        (["ids.txt", "--source", "posts", "--name", ".hidden"], "would be left alone"),
+        (["ids.txt", "--source", "posts", "--name", "ids.part"], "would be left alone"),
+        (["ids.txt", "--source", "posts", "--name", "a/b"], "plain file name"),
+        (["ids.txt", "--source", "posts", "--name", "a\nb"], "plain file name"),
+        (["ids.txt", "--source", "posts", "--name", "ä" * 101], "plain file name"),
+        (["empty.txt", "--source", "posts"], "0 bytes"),
+    ],
+)
+def test_what_cannot_be_added_is_wrong_usage(folder: Path, ids: Path, run: Run, words: list[str], said: str) -> None:
+    """Exit 2, the cause in plain words, and nothing left in the watch folder."""
+    (folder / "empty.txt").write_text("")
+    (folder / "watch").mkdir()
+    told = run("add", *words)
+    assert told.exit_code == 2
+    assert said in told.output
+    assert names(folder) == set()
+
+
+def test_a_watch_folder_that_cannot_be_written_fails_plainly(folder: Path, ids: Path, run: Run) -> None:
+    """Exit 1, and it is said that nothing was added."""
+    (folder / "watch").write_text("a file where a folder should be")
+    told = run("add", "ids.txt", "--source", "posts")
+    assert told.exit_code == 1
+    assert "nothing was added" in told.output

@@ -1,0 +1,137 @@
+"""The service as a process, and the commands that speak with it."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.host import lock
+from tests.cli.conftest import Run
+
+CONFIG = """
+[admin]
+listen = "off"
+
+[source.posts]
+url = "http://127.0.0.1:9/{id}"
+"""
+
+
+class Service:
+    """`collector run` in a folder; its log is read line by line."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+
+    def logged(self, event: str) -> dict[str, Any]:
+        """Waits for the next log line of an event."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            said: dict[str, Any] = json.loads(line)
+            if said["event"] == event:
+                return said
+        raise AssertionError(f"ended without {event}")
+
+    def end(self, number: signal.Signals) -> int:
+        """The exit code after a signal."""
+        self.process.send_signal(number)
+        return self.process.wait()
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Service]:
+    """A service that is ready."""
+    (folder / "collector.toml").write_text(CONFIG)
+    command = [sys.executable, "-m", "collector", "run"]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            service = Service(process)
+            service.logged("ready")
+            yield service
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_told_stop_is_a_success(folder: Path, number: signal.Signals) -> None:
+    """Exit 0, and the folder is free again."""
+    with running(folder) as service:
+        assert service.end(number) == 0
+    assert lock.holder(folder) is None
+
+
+def test_a_second_service_is_told_who_is_there(folder: Path, run: Run) -> None:
+    """Exit 2, one plain line after the log, and the first one goes on."""
+    with running(folder) as service:
+        told = run("run")
+        assert told.exit_code == 2
+        assert f"is held by process {service.process.pid} since" in told.output
+        assert "Traceback" not in told.output
+        assert service.process.poll() is None
+
+
+def test_status_asks_the_running_service(folder: Path, run: Run) -> None:
+    """In text for people, in JSON for programs, without the HTTP interface."""
+    with running(folder):
+        text = run("status")
+        assert (text.exit_code, text.output.split(",")[0]) == (0, "collector 0.1.0 is running")
+        assert json.loads(run("status", "--json").output)["jobs"]["total"] == 0
+
+
+def test_status_reaches_a_folder_with_a_very_long_path(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket's name may have 107 bytes at most, a folder's many more."""
+    folder = tmp_path / ("long" * 25) / ("longer" * 20)
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    with running(folder):
+        assert run("status").exit_code == 0
+
+
+def test_what_is_added_is_taken_in_by_the_running_service(folder: Path, run: Run) -> None:
+    """Its column is the one that was asked for."""
+    (folder / "ids.csv").write_text("a,b\n11111111,22222222\n11111112,22222223\n")
+    with running(folder) as service:
+        assert "the running service takes it in" in run("add", "ids.csv", "--column", "b").output
+        assert service.logged("batch_opened")["ids"] == 2
+        receipt = (folder / "batches/0001-ids/receipt.txt").read_text()
+    assert "column 2" in receipt
+    assert [path.name for path in (folder / "watch/posts").iterdir()] == []
+
+
+def test_status_without_a_service_says_so_in_one_line(folder: Path, run: Run) -> None:
+    """Exit 1, and the command that starts one; also where a killed one left its socket behind."""
+    for words in (["status"], ["status", "--json"], ["status", "--watch"]):
+        told = run(*words)
+        assert (told.exit_code, told.output) == (1, f"no service is running in {folder}; `collector run` starts one\n")
+    with running(folder) as service:
+        service.end(signal.SIGKILL)
+    assert (folder / "control.sock").exists()
+    assert "no service is running" in run("status").output
+
+
+def test_status_of_a_service_that_does_not_answer_yet_names_it(folder: Path, run: Run) -> None:
+    """The lock is held and no socket is there: it starts or stops."""
+    with lock.hold(folder):
+        told = run("status")
+    assert told.exit_code == 1
+    assert "does not answer yet" in told.output
+
+
+def test_watching_goes_on_until_ctrl_c(folder: Path) -> None:
+    """Without a terminal one plain line each time something has changed; Ctrl-C is its ordinary end."""
+    with running(folder):
+        command = [sys.executable, "-m", "collector", "status", "--watch"]
+        with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watch:
+            assert watch.stdout is not None
+            assert watch.stdout.readline().startswith("running: 0 of 0 IDs done")
+            watch.send_signal(signal.SIGINT)
+            assert watch.communicate() == ("", "")
+            assert watch.returncode == 0

@@ -1,0 +1,125 @@
+"""`init` and `check`."""
+
+import json
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with nothing in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLLECTOR_CONFIG", raising=False)
+    return tmp_path
+
+
+def test_init_writes_a_configuration_and_the_folders(empty: Path, run: Run) -> None:
+    """One line says what was written and what is to be done next."""
+    done = run("init")
+    assert done.exit_code == 0
+    assert done.output.count("\n") == 1
+    assert "collector check" in done.output
+    assert {path.name for path in empty.iterdir()} == {"collector.toml", "watch", "batches", "rejected"}
+    assert (empty / "watch" / "x_posts").is_dir()
+
+
+def test_after_init_exactly_the_secret_is_missing(empty: Path, run: Run) -> None:
+    """`check` names the missing file, and is content when it is there."""
+    run("init")
+    first = run("check")
+    assert first.exit_code == 2
+    assert "1 problem\n" in first.output
+    assert f'secret.x_bearer = {{ file = "x_bearer.txt" }}: expected a readable text file {empty}' in first.output
+    (empty / "x_bearer.txt").write_text("a token\n")
+    second = run("check")
+    assert (second.exit_code, second.output.split(":")[0]) == (0, "ok")
+    assert "a token" not in second.output
+
+
+def test_every_line_that_init_comments_out_is_a_known_key(empty: Path, run: Run) -> None:
+    """With its examples made real the written file still has no problem."""
+    run("init")
+    (empty / "x_bearer.txt").write_text("t")
+    path = empty / "collector.toml"
+    lines = path.read_text().splitlines()
+    real = [line[2:] if line.startswith("# [") or _is_setting(line) else line for line in lines]
+    text = "\n".join(line for line in real if not line.startswith("x_bearer = { env") and "credential" not in line)
+    assert "consumers = 16" in text
+    assert "source.works" in str(tomllib.loads(text)) or "works" in tomllib.loads(text)["source"]
+    path.write_text(text)
+    assert run("check").output.startswith("ok: collector.toml, 2 sources")
+
+
+def _is_setting(line: str) -> bool:
+    head, equals, _ = line[2:].partition("=")
+    return line.startswith("# ") and bool(equals) and head.strip().isidentifier()
+
+
+def test_init_never_overwrites(empty: Path, run: Run) -> None:
+    """A configuration that is there stays byte for byte, and nothing is made beside it."""
+    (empty / "collector.toml").write_text("mine")
+    done = run("init")
+    assert done.exit_code == 2
+    assert "was left as it is" in done.output
+    assert os.listdir(empty) == ["collector.toml"]
+    assert (empty / "collector.toml").read_text() == "mine"
+
+
+def test_init_makes_the_folder_it_is_given(empty: Path, run: Run) -> None:
+    """The next command is told with the configuration it needs."""
+    done = run("init", "new/place", "--json")
+    assert json.loads(done.output)["config"] == str(empty / "new/place/collector.toml")
+    assert "collector check --config other/collector.toml" in run("init", "other").output
+
+
+def test_init_in_a_place_that_cannot_be_written_fails_plainly(empty: Path, run: Run) -> None:
+    """No traceback, exit 1, the path and the cause."""
+    (empty / "file").write_text("")
+    done = run("init", "file/below")
+    assert (done.exit_code, done.output) == (1, "cannot write file/below/watch/x_posts: Not a directory\n")
+
+
+def test_check_tells_every_problem_at_once(folder: Path, run: Run) -> None:
+    """Three faults, three lines, exit 2; the same as JSON for programs."""
+    (folder / "collector.toml").write_text('rot = 1\n[service]\nconsumers = 0\n[source.a]\nurl = "ftp://x/{id}"\n')
+    told = run("check")
+    assert (told.exit_code, told.output.splitlines()[0]) == (2, f"{folder}/collector.toml: 3 problems")
+    facts = run("check", "--json")
+    assert facts.exit_code == 2
+    assert {problem["key"] for problem in json.loads(facts.output)["problems"]} == {
+        "rot",
+        "service.consumers",
+        "source.a.url",
+    }
+
+
+def test_check_shows_sources_limits_and_folders(folder: Path, run: Run) -> None:
+    """What the service would do, before it does it."""
+    (folder / "collector.toml").write_text('[source.a]\nurl = "https://a.org/{id}"\nlimit = ["9/1m", "100/1d"]\n')
+    told = run("check").output
+    assert "a: https://a.org/{id}, one ID a call, 9 calls in 1 min and 100 calls in 1 d" in told
+    assert f"{folder}/watch/" in told
+    facts = json.loads(run("check", "--json").output)
+    assert (facts["ok"], facts["root"], list(facts["sources"])) == (True, str(folder), ["a"])
+
+
+def test_a_root_that_is_a_file_is_a_problem(folder: Path, run: Run) -> None:
+    """`check` looks at the state folder too."""
+    (folder / "collector.toml").write_text('root = "file"\n[source.a]\nurl = "https://a.org/{id}"\n')
+    (folder / "file").write_text("")
+    told = run("check")
+    assert told.exit_code == 2
+    assert "root = " in told.output
+
+
+def test_without_a_configuration_the_way_to_one_is_told(empty: Path, run: Run) -> None:
+    """Every command that needs one says where it looked."""
+    for words in (["check"], ["run"], ["status"], ["add", "x"]):
+        told = run(*words)
+        assert told.exit_code == 2
+        assert "`collector init` writes one" in told.output

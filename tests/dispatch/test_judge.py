@@ -1,0 +1,199 @@
+from random import Random
+
+import pytest
+
+from collector.dispatch.breaker import TRIPS_AT, Breaker
+from collector.dispatch.judge import ALIKE_STOPS, HELD_BACK, Judge, Outcomes, Verdict
+from collector.dispatch.packing import ABSENT
+from collector.model import BatchId, Call, Failed, Found, Gone, Invalid, Item, Job, Outcome, PutOff
+from collector.sources.answer import Denied, Faulty, Good, Missing, Reading, Refused, Unreadable
+from collector.sources.spec import Spec
+
+ONE = Spec.model_validate({"url": "http://api/items/{id}", "tries": 3})
+MANY = Spec.model_validate({"url": "http://api/items?ids={ids}", "pack": 100, "tries": 3})
+
+
+def judge(spec: Spec, breaker: Breaker | None = None) -> Judge:
+    return Judge("posts", spec, breaker or Breaker("http://api"), Random(1))
+
+
+def call(*keys: str, **values: object) -> Call:
+    jobs = tuple(Job(BatchId(1), key, **values) for key in keys)  # type: ignore[arg-type] # a test's shorthand
+    return Call("posts", jobs, keys)
+
+
+def found(*keys: str) -> Good:
+    return Good({key: Found((Item(key, "{}"),)) for key in keys}, {}, ())
+
+
+def weigh(judge: Judge, call: Call, reading: Reading, *, now: float = 0.0, was_closed: bool = True) -> Verdict:
+    return judge.weigh(call, reading, now, was_closed=was_closed)
+
+
+def only(outcomes: Outcomes) -> Outcome:
+    [(_, outcome)] = outcomes
+    return outcome
+
+
+HUNDRED = tuple(f"{i:03}" for i in range(100))
+
+
+@pytest.mark.parametrize(
+    ("reading", "alone"),
+    [
+        (Missing("http-404"), Gone("http-404")),
+        (Refused(400, "http-400"), Invalid("http-400")),
+        (Refused(414, "http-414"), Invalid("http-414")),
+    ],
+)
+def test_what_blames_the_id_alone_splits_a_pack(reading: Reading, alone: Outcome) -> None:
+    """One culprit costs the innocent of its pack a smaller pack and no attempt."""
+    assert only(weigh(judge(ONE), call("1"), reading).outcomes) == alone
+    for _, outcome in weigh(judge(MANY), call(*HUNDRED), reading).outcomes:
+        assert isinstance(outcome, PutOff)
+        assert (outcome.attempt, outcome.pack_max, outcome.delay) == (False, 50, 0)
+
+
+def test_an_unreadable_answer_is_a_failed_try_and_tries_end() -> None:
+    """Attempts are spent one by one, and the last makes the job failed."""
+    one = judge(ONE)
+    first = only(weigh(one, call("1"), Unreadable("not-json")).outcomes)
+    assert isinstance(first, PutOff)
+    assert first.attempt
+    last = only(weigh(one, call("1", attempts=2), Unreadable("not-json")).outcomes)
+    assert last == Failed("not-json")
+
+
+def test_an_id_left_out_without_a_word_is_asked_once_more_then_gone() -> None:
+    """Absent may be a default page size: the second asking, at half the pack, decides."""
+    many = judge(MANY)
+    left_out = Good({}, {}, ("1",))
+    outcome = only(weigh(many, call("1"), left_out).outcomes)
+    assert outcome == PutOff(0, ABSENT, "left out of an answer without a word", pack_max=50)
+    again = weigh(many, call("1", reason=ABSENT, pack_max=50), left_out)
+    assert isinstance(only(again.outcomes), Gone)
+    assert again.shrunk is None
+
+
+def test_absent_ids_that_turn_up_shrink_the_pack_once() -> None:
+    """An answer that was cut short makes packs smaller, and late answers to the same asking do not again."""
+    many = judge(MANY)
+    keys = HUNDRED[:50]
+    assert weigh(many, call(*keys, reason=ABSENT, pack_max=50), found(*keys[:25])).shrunk == 50
+    assert many.pack == 50
+    assert weigh(many, call(*keys, reason=ABSENT, pack_max=50), found(*keys)).shrunk is None
+    assert weigh(many, call(*keys[:25], reason=ABSENT, pack_max=25), found(*keys[:25])).shrunk == 25
+
+
+def test_a_key_of_two_batches_keeps_its_items_once() -> None:
+    """The second batch's job is found too and names the batch that holds the items."""
+    jobs = (Job(BatchId(1), "1"), Job(BatchId(2), "1"))
+    verdict = weigh(judge(MANY), Call("posts", jobs, ("1",)), found("1"))
+    assert [outcome for _, outcome in verdict.outcomes] == [found("1").found["1"], Found(same_as=BatchId(1))]
+
+
+def test_a_dead_key_stops_the_source_at_the_second_id() -> None:
+    """401 for two different IDs without a good answer between them is no fault of the IDs: they stay owed."""
+    one = judge(ONE)
+    first = weigh(one, call("1"), Denied(401, "unauthorized", "Unauthorized"))
+    second = weigh(one, call("2"), Denied(401, "unauthorized", "Unauthorized"))
+    assert first.stop is None
+    assert second.stop is not None
+    assert "secret" in second.stop
+    for verdict in (first, second):
+        outcome = only(verdict.outcomes)
+        assert isinstance(outcome, PutOff)
+        assert not outcome.attempt
+
+
+def test_a_dead_key_stops_the_source_when_only_one_id_is_left() -> None:
+    """The same ID refused three times with no good answer between stops it too, instead of asking for ever."""
+    one = judge(ONE)
+    assert [weigh(one, call("1"), Denied(402, "credits")).stop is None for _ in range(3)] == [True, True, False]
+
+
+def test_one_forbidden_id_among_good_ones_is_gone() -> None:
+    """The same ID again with it, after a good answer, is gone with the API's words."""
+    one = judge(ONE)
+    weigh(one, call("0"), found("0"))
+    assert isinstance(only(weigh(one, call("1"), Denied(403, "protected", "Not yours")).outcomes), PutOff)
+    weigh(one, call("2"), found("2"))
+    again = weigh(one, call("1", reason="http-403"), Denied(403, "protected", "Not yours"))
+    assert only(again.outcomes) == Gone("protected", "Not yours")
+    assert again.stop is None
+
+
+async def test_an_outage_opens_the_breaker_and_spends_no_attempt() -> None:
+    """With no good answer before, a 5xx blames nobody."""
+    breaker = Breaker("http://api")
+    one = judge(ONE, breaker)
+    for number in range(50):
+        verdict = weigh(one, call(str(number)), Faulty("http-503"), was_closed=breaker.closed)
+        outcome = only(verdict.outcomes)
+        assert isinstance(outcome, PutOff)
+        assert not outcome.attempt
+        assert verdict.opened is (number == TRIPS_AT - 1)
+        assert verdict.stop is None
+
+
+async def test_a_poison_id_among_good_ones_fails_after_its_tries() -> None:
+    """While others succeed a 5xx is the ID's: it spends its tries, and the breaker stays closed."""
+    breaker = Breaker("http://api")
+    one = judge(ONE, breaker)
+    weigh(one, call("0"), found("0"))
+    outcomes = [only(weigh(one, call("1", attempts=n), Faulty("http-500")).outcomes) for n in range(3)]
+    assert [type(outcome) for outcome in outcomes] == [PutOff, PutOff, Failed]
+    assert breaker.closed
+
+
+async def test_a_poisoned_pack_is_split_while_others_succeed() -> None:
+    """500 for a pack: halves, down to one, and no attempt for a pack."""
+    many = judge(MANY)
+    weigh(many, call("x"), found("x"))
+    for _, outcome in weigh(many, call(*HUNDRED), Faulty("http-500")).outcomes:
+        assert isinstance(outcome, PutOff)
+        assert (outcome.pack_max, outcome.attempt) == (50, False)
+
+
+async def test_suspects_that_are_left_alone_end_at_last() -> None:
+    """Where only IDs are left that failed while others succeeded, an open breaker does not keep the batch for ever."""
+    breaker = Breaker("http://api")
+    one = judge(ONE, breaker)
+    suspect = call("1", attempts=1)
+    outcomes = [
+        only(weigh(one, suspect, Faulty("http-500"), now=1e6, was_closed=False).outcomes) for _ in range(HELD_BACK)
+    ]
+    assert [type(outcome) for outcome in outcomes] == [PutOff] * (HELD_BACK - 1) + [Failed]
+
+
+def test_twenty_failures_alike_stop_a_source_that_is_declared_wrongly() -> None:
+    """The same unreadable answer again and again is a wrong `items`, not a hundred bad IDs."""
+    one = judge(ONE)
+    verdicts = [weigh(one, call(str(n)), Unreadable("not-json")) for n in range(ALIKE_STOPS)]
+    assert [verdict.stop is None for verdict in verdicts] == [True] * (ALIKE_STOPS - 1) + [False]
+
+
+def test_not_found_stops_a_source_only_when_nothing_was_ever_found() -> None:
+    """Twenty deleted IDs in a row are no fault; twenty 404s from the start are a wrong url."""
+    wrong = judge(ONE)
+    assert any(weigh(wrong, call(str(n)), Missing("http-404")).stop for n in range(ALIKE_STOPS))
+    right = judge(ONE)
+    weigh(right, call("0"), found("0"))
+    assert not any(weigh(right, call(str(n)), Missing("http-404")).stop for n in range(3 * ALIKE_STOPS))
+
+
+def test_refused_packs_do_not_stop_a_source_that_gives_good_answers() -> None:
+    """A culprit in every pack is a matter of splitting, however many packs there are in a row."""
+    many = judge(MANY)
+    weigh(many, call("x"), found("x"))
+    assert not any(weigh(many, call(*HUNDRED), Refused(400, "http-400")).stop for _ in range(3 * ALIKE_STOPS))
+
+
+def test_a_call_that_is_told_to_wait_for_ever_gives_way() -> None:
+    """Held back again and again while others are answered: a pack is split, one ID fails."""
+    many = judge(MANY)
+    weigh(many, call("x"), found("x"))
+    for _, outcome in many.held_back(call(*HUNDRED), "http-429", 0.0).outcomes:
+        assert isinstance(outcome, PutOff)
+        assert outcome.pack_max == 50
+    assert isinstance(only(many.held_back(call("1"), "http-429", 0.0).outcomes), Failed)

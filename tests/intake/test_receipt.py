@@ -1,0 +1,74 @@
+"""What the person who dropped a file reads."""
+
+import msgspec
+
+from collector.intake import receipt
+from collector.intake.idfile import Refused
+from collector.intake.receipt import Receipt
+from collector.sources.spec import Spec
+
+WHOLE = Receipt(
+    batch=7,
+    file="ids.csv",
+    source="posts",
+    at=1_800_000_000.0,
+    layout='CSV, column 2 "tweet_id"',
+    lines=2_115,
+    headers=1,
+    blank=2,
+    ids=2_100,
+    refused=7,
+    first=tuple(Refused(n, "1.77465E+18", "a number that passed through a float") for n in range(3, 8)),
+    warnings=(),
+    digest="ab" * 32,
+    estimate="21 requests, about 20 s",
+)
+
+
+def test_it_names_every_line_of_the_file() -> None:
+    """Lines = IDs + repeats + refused, with what is no line beside it."""
+    text = receipt.text(WHOLE)
+    assert "lines          2,115 (and 1 header line and 2 blank lines)\n" in text
+    assert "IDs taken in   2,100\nrepeats        8\nrefused lines  7\n" in text
+    assert "2027-01-15T08:00:00.000Z" in text
+
+
+def test_it_shows_the_first_refused_lines_and_where_the_others_are() -> None:
+    """Five lines with number, text and why; refused.csv has them all."""
+    text = receipt.text(WHOLE)
+    assert "  line 3: 1.77465E+18: a number that passed through a float\n" in text
+    assert text.count("  line ") == 5
+    assert "and 2 more; all of them are in refused.csv" in text
+
+
+def test_warnings_come_first_and_loud() -> None:
+    """Nobody reads past them."""
+    text = receipt.text(msgspec.structs.replace(WHOLE, warnings=("all IDs are rounded " * 10, "the gzip is cut short")))
+    assert text.startswith("!! WARNING: all IDs are rounded")
+    assert all(line.startswith("!! ") for line in text.split("\n\n")[0].splitlines())
+    assert "\n!! WARNING: the gzip is cut short\n" in text
+
+
+def test_a_clean_file_has_a_short_receipt() -> None:
+    """No warning, no refused line, nothing said of them."""
+    text = receipt.text(msgspec.structs.replace(WHOLE, refused=0, first=(), headers=0, blank=0, lines=2_100))
+    assert "WARNING" not in text
+    assert "refused.csv" not in text
+    assert "lines          2,100\n" in text
+
+
+def test_the_estimate_counts_calls_and_time_by_the_limit() -> None:
+    """100,000 IDs in packs of 100 at 900 calls in 15 minutes are 1,000 calls, and the last 100 wait for a window."""
+    spec = Spec.model_validate(
+        {"url": "http://127.0.0.1/x", "params": {"ids": "{ids}"}, "pack": 100, "limit": ["900/15m"]}
+    )
+    said = receipt.estimate(100_000, spec)
+    assert said.startswith("1,000 requests, about 1")
+    assert "900 calls in 15 min" in said
+
+
+def test_without_a_limit_the_estimate_says_what_it_does_not_know() -> None:
+    """No promise is made for an API whose limit is not declared."""
+    said = receipt.estimate(1, Spec.model_validate({"url": "http://127.0.0.1/{id}"}))
+    assert said.startswith("1 request, about")
+    assert "declares no limit" in said

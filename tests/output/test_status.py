@@ -1,0 +1,192 @@
+"""The snapshot and its text."""
+
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.model import (
+    BatchId,
+    BatchState,
+    Gone,
+    Live,
+    PutOff,
+    SourceLive,
+    State,
+    Trouble,
+    Wait,
+    Window,
+)
+from collector.output.finish import Work, finish
+from collector.output.status import Snapshot, snapshot, text
+from collector.store.store import Store
+from tests.output.given import LIVE, SPECS, Standing, found, live, recorded, taken_in
+
+NINE = ["total", "queued", "running", "delayed", "found", "gone", "invalid", "failed", "cancelled"]
+
+
+def taken(store: Store, clock: Standing, state: Live = LIVE) -> Snapshot:
+    return snapshot(store, state, SPECS, 1_799_999_000.0, clock)
+
+
+async def test_the_json_has_every_pinned_key(store: Store, clock: Standing) -> None:
+    """Scripts find each key that product says, under its name and in its kind."""
+    batch = await taken_in(store, ["1", "2"])
+    state = live(
+        waiting=(Wait("posts", clock.wall() + 60, 2, "window spent"),),
+        budgets={"posts": (Window(900, 900.0, 88, 812, clock.wall() + 60),)},
+    )
+    got: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(taken(store, clock, state)))
+    assert list(got)[:7] == ["state", "version", "started_at", "now", "finish_from", "finish_at", "at_least"]
+    assert list(got["jobs"]) == NINE
+    assert got["calls_in_the_air"] == 0
+    assert got["at_least"] is False
+    assert got["waiting"] == [
+        {"budget": "posts", "until": "2027-01-15T08:01:00.000Z", "jobs": 2, "why": "window spent"}
+    ]
+    assert list(got["batches"][0])[:7] == ["id", "name", "source", "state", "jobs", "items", "finish_at"]
+    assert list(got["batches"][0]["jobs"]) == NINE
+    assert got["batches"][0]["id"] == batch.id
+    window = {"limit": 900, "window_s": 900, "used": 88, "left": 812, "resets_at": "2027-01-15T08:01:00.000Z"}
+    assert got["budgets"] == {"posts": [window]}
+    assert isinstance(got["budgets"]["posts"][0]["window_s"], int)
+    assert got["sources"] == {"posts": {"state": "running", "why": None}}
+    assert got["troubles"] == []
+
+
+async def test_running_jobs_are_taken_out_of_queued_or_delayed(store: Store, clock: Standing) -> None:
+    """The total is the sum of the others, with jobs in the air counted once."""
+    batch = await taken_in(store, ["1", "2", "3", "4", "5"])
+    await recorded(store, batch.id, {"1": found("1"), "2": Gone("deleted"), "3": PutOff(5, "http-500")})
+    state = live(running={(batch.id, State.QUEUED): 1, (batch.id, State.DELAYED): 1})
+    jobs = taken(store, clock, state).batches[0].jobs
+    assert (jobs.queued, jobs.running, jobs.delayed, jobs.found, jobs.gone) == (1, 2, 0, 1, 1)
+    assert jobs == taken(store, clock, state).jobs
+    assert jobs.total == 5
+
+
+async def test_a_job_recorded_and_still_in_the_air_is_counted_once(store: Store, clock: Standing) -> None:
+    """Between the commit and the end of the call no number is below zero."""
+    batch = await taken_in(store, ["1"])
+    await recorded(store, batch.id, {"1": found("1")})
+    jobs = taken(store, clock, live(running={(batch.id, State.QUEUED): 1})).jobs
+    assert (jobs.total, jobs.found, jobs.running, jobs.queued) == (1, 1, 0, 0)
+
+
+async def test_reasons_are_counted_by_state(store: Store, clock: Standing) -> None:
+    """A batch says why its IDs are not found."""
+    batch = await taken_in(store, ["1", "2", "3"])
+    await recorded(store, batch.id, {"1": Gone("deleted"), "2": Gone("deleted"), "3": PutOff(5, "absent")})
+    assert taken(store, clock).batches[0].reasons == {"gone": {"deleted": 2}, "delayed": {"absent": 1}}
+
+
+async def test_at_most_fifty_batches_are_listed_the_open_ones_first(store: Store, clock: Standing) -> None:
+    """Open batches come in order, then those that ended, the latest first."""
+    ended = []
+    for number in range(55):
+        clock.now += 1
+        ended.append((await taken_in(store, [], name=f"empty{number}")).id)
+    still = await taken_in(store, ["1"])
+    listed = [batch.id for batch in taken(store, clock).batches]
+    assert listed == [still.id, *reversed(ended[-49:])]
+
+
+async def test_the_order_of_ending_survives_a_start(store: Store, clock: Standing) -> None:
+    """What ended last is first, also when it was taken in first."""
+    first, second = await taken_in(store, ["1"]), await taken_in(store, ["2"])
+    await recorded(store, second.id, {"2": found("2")})
+    clock.now += 60
+    await recorded(store, first.id, {"1": found("1")})
+    await store.batches.load()
+    assert [batch.id for batch in store.batches.ended(50)] == [first.id, second.id]
+
+
+async def test_a_loading_batch_says_how_far_it_is(store: Store, clock: Standing) -> None:
+    """Its line grows while its file is read, and it has no finish time yet."""
+    batch = await store.batches.begin("posts", "ids", "file", file="ids.txt")
+    await store.batches.load_chunk(batch, ["1", "2"], 7)
+    [shown] = taken(store, clock).batches
+    assert (shown.state, shown.line, shown.jobs.total, shown.finish_at) == ("loading", 7, 2, None)
+    assert "line 7" in text(taken(store, clock))
+
+
+async def test_the_finish_counts_what_is_delayed_only_at_the_latest(store: Store, clock: Standing) -> None:
+    """finish_from leaves out what is put off; both lie after now."""
+    batch = await taken_in(store, [str(number) for number in range(3_000)])
+    await recorded(store, batch.id, {str(number): PutOff(60, "http-500") for number in range(1_000, 3_000)})
+    got = taken(store, clock)
+    assert got.finish_from is not None
+    assert got.finish_at is not None
+    assert got.now < got.finish_from < got.finish_at
+    assert got.batches[0].finish_at == got.finish_at
+
+
+async def test_nobody_knows_the_finish_of_a_source_that_is_stopped(store: Store, clock: Standing) -> None:
+    """A stopped source is a trouble with its reason, and no finish time is made up."""
+    await taken_in(store, ["1"])
+    state = live(sources={"posts": SourceLive("stopped", "the key is refused")})
+    got = taken(store, clock, state)
+    assert (got.finish_from, got.finish_at, got.batches[0].finish_at) == (None, None, None)
+    assert [(trouble.kind, trouble.what) for trouble in got.troubles] == [("stopped", "the key is refused")]
+
+
+async def test_a_batch_whose_source_is_not_configured_is_a_trouble(store: Store, clock: Standing) -> None:
+    """It says which table is missing."""
+    await taken_in(store, ["1"], source="gone_source")
+    [trouble] = taken(store, clock).troubles
+    assert "[source.gone_source]" in trouble.what
+    assert taken(store, clock).finish_at is None
+
+
+async def test_warnings_of_a_batch_are_troubles(store: Store, clock: Standing) -> None:
+    """IDs that passed through a float are told until a day after the batch's end."""
+    batch = await taken_in(store, ["1"], warnings=["these IDs passed through a float"])
+    await recorded(store, batch.id, {"1": found("1")})
+    assert [trouble.what for trouble in taken(store, clock).troubles] == ["these IDs passed through a float"]
+    assert "! 0001-ids: these IDs passed through a float" in text(taken(store, clock))
+    clock.now += 90_000
+    assert taken(store, clock).troubles == ()
+
+
+async def test_live_troubles_are_told(store: Store, clock: Standing) -> None:
+    """What the actors report stands in the snapshot, with its time as a stamp."""
+    got = taken(store, clock, live(troubles=(Trouble("disk", "full", "/data", clock.wall()),)))
+    assert msgspec.to_builtins(got.troubles[0]) == {
+        "kind": "disk",
+        "what": "full",
+        "where": "/data",
+        "since": "2027-01-15T08:00:00.000Z",
+    }
+
+
+async def test_the_text_fits_its_width_and_obeys_nobody(store: Store, clock: Standing) -> None:
+    """No line is longer than a terminal, and no file name moves its cursor."""
+    await taken_in(store, [str(number) for number in range(12)], name="x\x1b[2J" + "y" * 90)
+    state = live(
+        waiting=(Wait("posts", clock.wall() + 60, 2, "window spent"),),
+        budgets={"posts": (Window(900, 900.0, 900, 0, clock.wall() + 60),)},
+        sources={"posts": SourceLive("down", "it does not answer " * 20)},
+    )
+    page = text(taken(store, clock, state))
+    assert max(map(len, page.splitlines())) <= 80
+    assert "\x1b" not in page
+    assert "12 IDs = 0 found + 0 gone + 0 invalid + 0 failed + 0 cancelled + 12 open" in page
+    assert "waiting for budget posts: 2 IDs until 2027-01-15 08:01:00Z (window spent)" in page
+
+
+@given(st.lists(st.integers(1, 10_000), min_size=1, max_size=8))
+def test_batches_that_share_a_source_finish_in_the_order_of_their_sizes(sizes: list[int]) -> None:
+    """Equal shares: the smallest is done first, and the last one when everything is."""
+    works = [Work(BatchId(number), "posts", size, 0) for number, size in enumerate(sizes)]
+    ends = finish(works, LIVE, SPECS, 0.0)
+    times = [ends.batches[work.batch] for work in sorted(works, key=lambda work: work.open)]
+    assert times == sorted(times)
+    assert times[-1] == ends.latest
+
+
+async def test_a_paused_batch_has_no_finish_time(store: Store, clock: Standing) -> None:
+    """It waits for a person."""
+    batch = await taken_in(store, ["1"])
+    store.batches.keep(msgspec.structs.replace(batch, state=BatchState.PAUSED))
+    assert taken(store, clock).batches[0].finish_at is None
