@@ -42,12 +42,14 @@ class App:
         self.admin_url: str | None = None
         self.started_at = self.clock.wall()
         self._stopping = asyncio.Event()
+        self._hurried = False
         self._landing: list[asyncio.Task[None]] = []  # what a second stop hurries
 
     def stop(self) -> None:
         """Begins an orderly stop; called again, it does not wait for the calls in the air."""
         if self._stopping.is_set():
             log.warning("stop_hurried")
+            self._hurried = True
             for task in self._landing:
                 task.cancel()
         self._stopping.set()
@@ -147,7 +149,8 @@ class App:
         self._landing = [task for task, consumer in consumers.items() if consumer.in_the_air]
         await _end([task for task in consumers if task not in self._landing])
         if self._landing:
-            _, late = await asyncio.wait(self._landing, timeout=self.config.service.grace)
+            grace = 0 if self._hurried else self.config.service.grace
+            _, late = await asyncio.wait(self._landing, timeout=grace)
             await _end(list(late))
 
     async def _record_the_last(self) -> None:

@@ -75,7 +75,7 @@ async def test_a_file_that_is_named_unfinished_is_left_alone(tmp_path: Path, nam
     [
         (b"1\n2\n", 2),
         (b"1\n2", 20),
-        (gzip.compress(b"1\n2\n"), 20),
+        (gzip.compress(b"1\n2\n", mtime=0), 20),
         ("1\n2\n".encode("utf-16"), 2),
         ("1\n2".encode("utf-16"), 20),
     ],

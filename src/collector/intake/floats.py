@@ -36,8 +36,9 @@ class FloatCheck:
                 "and most of them now name other objects or none. Export the IDs again, as text, from where they came."
             )
         if self.refused:
+            lines = "1 line is a float and was" if self.refused == 1 else f"{self.refused:,} lines are floats and were"
             told.append(
-                f"{self.refused:,} lines are floats, as 4.63991589028e+17, and were refused: their digits are lost. "
+                f"{lines} refused: their digits are lost. "
                 "The file passed through a spreadsheet or a float; export the IDs again as text."
             )
         return told

@@ -12,7 +12,7 @@ import structlog
 
 from collector.clock import Clock, stamp
 from collector.errors import StoreBusy
-from collector.model import BatchId, Trouble
+from collector.model import BatchId, State, Trouble
 from collector.output import export
 from collector.output.beside import in_thread, put
 from collector.output.report import report
@@ -152,7 +152,8 @@ class Folder:
 
     async def _write_found(self, batch: Batch, folder: Path) -> tuple[str, ...]:
         """found.jsonl, or why it is not there."""
-        needed = 2 * await self._store.items.size(batch.id)
+        found = self._store.books.count(batch.id, State.FOUND)
+        needed = 2 * await self._store.items.size(batch.source, max(batch.items, found))
         free = await in_thread(partial(self._free, folder))
         if free >= needed:
             await export.found_jsonl(self._store, batch.id, folder / "found.jsonl", self._refresh_in_time)

@@ -55,6 +55,7 @@ class Batches:
         self._known: dict[BatchId, Batch] = {}
         self._ongoing: dict[BatchId, None] = {}
         self._ended: dict[BatchId, None] = {}  # in the order in which they ended
+        self._unwritten: dict[BatchId, None] = {}  # ended, and their results not yet in their folder
 
     async def load(self) -> None:
         """Reads every batch into memory; once, at the start."""
@@ -71,6 +72,10 @@ class Batches:
         else:
             self._ongoing.pop(batch.id, None)
             self._ended.setdefault(batch.id)
+        if batch.finished_at is not None and batch.written_at is None:
+            self._unwritten.setdefault(batch.id)
+        else:
+            self._unwritten.pop(batch.id, None)
 
     def get(self, batch: BatchId) -> Batch:
         """One batch; KeyError when there is none."""
@@ -90,15 +95,15 @@ class Batches:
 
     def loading(self) -> list[Batch]:
         """Those whose taking in was not finished, in order."""
-        return [batch for batch in self._known.values() if batch.state is BatchState.LOADING]
+        return [batch for batch in self.ongoing() if batch.state is BatchState.LOADING]
 
     def open_of(self, source: str) -> list[Batch]:
         """Those of a source whose jobs are asked, in order."""
-        return [b for b in self._known.values() if b.source == source and b.state is BatchState.OPEN]
+        return [batch for batch in self.ongoing() if batch.source == source and batch.state is BatchState.OPEN]
 
     def to_write(self) -> list[Batch]:
         """Ended ones whose results are not yet in their folder."""
-        return [b for b in self._known.values() if b.finished_at is not None and b.written_at is None]
+        return [self._known[batch] for batch in self._unwritten]
 
     async def begin(
         self,

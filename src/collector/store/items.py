@@ -7,7 +7,10 @@ import msgspec
 from collector.model import BatchId, State
 from collector.store.database import Database
 
-_PAGE = 500
+_PAGE = 500  # rows
+_FIRST_PAGE = 20  # rows, while nobody knows how large they are
+_PAGE_BYTES = 4_000_000
+_LINE = 100  # bytes that a line of found.jsonl has beside the object
 
 
 class FoundItem(msgspec.Struct, frozen=True):
@@ -39,16 +42,17 @@ class Items:
 
     async def found(self, batch: BatchId) -> AsyncIterator[list[FoundItem]]:
         """The items that a batch stored, by key, a page at a time."""
-        after = ("", "")
+        after, most = ("", ""), _FIRST_PAGE
         while True:
             rows = await self._database.read(
                 "SELECT job, key, fetched_at, answer, body FROM items WHERE batch = ? AND (job, key) > (?, ?)"
                 " ORDER BY job, key LIMIT ?",
-                (batch, *after, _PAGE),
+                (batch, *after, most),
             )
             if not rows:
                 break
             after = (rows[-1][0], rows[-1][1])
+            most = max(1, min(_PAGE, _PAGE_BYTES * len(rows) // (sum(len(row[4]) for row in rows) + 1)))
             yield [FoundItem(*row) for row in rows]
 
     async def found_before(self, batch: BatchId) -> AsyncIterator[list[FoundItem]]:
@@ -98,11 +102,11 @@ class Items:
             after = rows[-1][0]
             yield [(number, at, body) for number, at, body in rows]
 
-    async def size(self, batch: BatchId) -> int:
-        """About how many bytes the items of a batch take, from a sample of them."""
-        [(count, sample)] = await self._database.read(
-            "SELECT count(*), coalesce(avg(length(body)), 0) FROM (SELECT body FROM items WHERE batch = ? LIMIT 200)",
-            (batch,),
+    async def size(self, source: str, items: int) -> int:
+        """About how many bytes that many items of a source take, from a sample of them."""
+        [(bytes_each,)] = await self._database.read(
+            "SELECT coalesce(avg(length(CAST(body AS BLOB))), 0)"
+            " FROM (SELECT body FROM items WHERE source = ? ORDER BY job DESC LIMIT 200)",
+            (source,),
         )
-        [(items,)] = await self._database.read("SELECT items FROM batches WHERE id = ?", (batch,))
-        return int(items * (sample + 100)) if count else 0
+        return int(items * (bytes_each + _LINE))
