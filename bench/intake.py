@@ -1,39 +1,51 @@
-"""How fast a file of IDs is taken in, against sqlite3's own executemany of the same rows into the same table.
+"""How fast a dropped file of IDs is taken in, against sqlite3's own executemany of the same rows into the same table.
 
     python bench/intake.py [--rows 1000000] [--rounds 3] [--shuffled] [--folder DIR]
 
-Both sides commit durably (WAL, synchronous=FULL) and run in turns, each in a process of its own; the medians count.
+Both sides commit durably (WAL, synchronous=FULL) and run in turns; the medians count. Ours is the whole service in a
+process of its own: the clock runs from the rename into the watch folder to the open batch with its receipt, and
+`/status` is asked over HTTP all the while.
 """
 
 import argparse
-import asyncio
 import json
 import random
-import resource
 import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
 from importlib import resources
+from multiprocessing import Pipe, Process
+from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Event, Thread
 
 ROWS_A_COMMIT = 10_000
 FIRST = 1_500_000_000_000_000_001
+ASK_EVERY = 0.02  # seconds
 CONFIG = """
 root = "state"
+default_source = "posts"
+[service]
+settle = "100ms"
+[admin]
+listen = "127.0.0.1:0"
 [source.posts]
-url = "http://127.0.0.1/posts"
+url = "http://127.0.0.1:9/posts"
 params = { ids = "{ids}" }
 pack = 100
 id = '(?:(?:https?://)?(?:www\\.|mobile\\.)?(?:twitter|x)\\.com/\\w+/status(?:es)?/)?([0-9]{1,19})(?:[/?#].*)?'
 limit = ["900/15m"]
 """
+Figures = dict[str, float]
 
 
-def bare(file: Path, folder: Path) -> dict[str, float]:
+def bare(file: Path, folder: Path) -> Figures:
     """The rows are in memory before the clock starts."""
     keys = file.read_text().split()
     database = folder / "bare.db"
@@ -50,94 +62,77 @@ def bare(file: Path, folder: Path) -> dict[str, float]:
         connection.executemany("INSERT OR IGNORE INTO jobs (batch, key) VALUES (?, ?)", rows)
         connection.execute("COMMIT")
     seconds = time.perf_counter() - began
+    wal = (folder / "bare.db-wal").stat().st_size
     connection.close()
-    return {"seconds": seconds}
+    return {"seconds": seconds, "wal": wal, "rss": peak_rss("self")}
 
 
-async def _lag(worst: list[float]) -> None:
-    """How late the event loop comes back, at worst."""
-    loop = asyncio.get_running_loop()
-    while True:
-        due = loop.time() + 0.002
-        await asyncio.sleep(0.002)
-        worst[0] = max(worst[0], loop.time() - due)
+def alone(file: Path, folder: Path, answer: "Connection[Figures, None]") -> None:
+    """The bare side, in a process of its own."""
+    answer.send(bare(file, folder))
 
 
-async def taken_in(file: Path, folder: Path) -> dict[str, float]:
-    """The clock runs from the file in the watch folder to the open batch with its receipt."""
-    from collector import config
-    from collector.clock import Clock
-    from collector.intake.loader import Loader
-    from collector.store import store
-
+def taken_in(file: Path, folder: Path) -> Figures:
+    """The service takes the file in and is ended before it asks for anything."""
     (folder / "collector.toml").write_text(CONFIG)
-    settings = config.load(folder / "collector.toml")
-    settings.watch.mkdir(parents=True)
-    path = settings.watch / "ids.txt"
-    path.write_bytes(file.read_bytes())
-    database, clock, worst = settings.root / "collector.db", Clock(), [0.0]
-    async with store.opened(database, clock) as opened:
-        loader = Loader(settings, opened, clock, lambda _: None)
-        snapshots: list[float] = []
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_lag(worst)), group.create_task(_status(settings, opened, clock, snapshots))]
+    command = [sys.executable, "-m", "collector", "run", "--json", "--config", str(folder / "collector.toml")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            address = told(process.stderr, "ready")["admin"].removeprefix("http://")
+            part = folder / "state" / "watch" / ".ids.txt.part"
+            part.write_bytes(file.read_bytes())
+            with asking(address, folder / "state" / "collector.db-wal") as worst:
+                began = time.perf_counter()
+                part.rename(part.with_name("ids.txt"))
+                ids = float(told(process.stderr, "batch_opened")["ids"])
+                seconds = time.perf_counter() - began
+            return {"seconds": seconds, "ids": ids, "rss": peak_rss(str(process.pid)), **worst}
+        finally:
+            process.kill()
+
+
+def told(log: Iterator[str], event: str) -> dict[str, str]:
+    """The first line of the log that tells of an event."""
+    return next(line for text in log if (line := json.loads(text))["event"] == event)
+
+
+@contextmanager
+def asking(address: str, wal: Path) -> Iterator[Figures]:
+    """Asks for `/status` all the while, and yields the longest time it took and the largest WAL seen."""
+    worst: Figures = {"status": 0.0, "wal": 0.0}
+    done = Event()
+
+    def ask() -> None:
+        connection = HTTPConnection(address)
+        while not done.wait(ASK_EVERY):
             began = time.perf_counter()
-            batch = await loader.take(path, "posts")
-            seconds = time.perf_counter() - began
-            for task in tasks:
-                task.cancel()
-        assert batch is not None
-        ids = opened.books.of(batch.id).total
-    return {"seconds": seconds, "lag": worst[0], "ids": ids, "status": max(snapshots, default=0.0)}
+            connection.request("GET", "/status")
+            connection.getresponse().read()
+            worst["status"] = max(worst["status"], time.perf_counter() - began)
+            with suppress(FileNotFoundError):
+                worst["wal"] = max(worst["wal"], wal.stat().st_size)
+        connection.close()
+
+    thread = Thread(target=ask)
+    thread.start()
+    try:
+        yield worst
+    finally:
+        done.set()
+        thread.join()
 
 
-async def _status(settings: object, opened: object, clock: object, took: list[float]) -> None:
-    """The time of a snapshot taken meanwhile."""
-    from collector.model import Live
-    from collector.output import status
-
-    live = Live("running", 0, {}, (), {}, {}, ())
-    while True:
-        began = time.perf_counter()
-        status.snapshot(opened, live, settings.sources, clock.wall(), clock)  # type: ignore[attr-defined,arg-type]
-        took.append(time.perf_counter() - began)
-        await asyncio.sleep(0.05)
-
-
-def side(name: str, file: Path, folder: Path) -> None:
-    """One run in this process; prints what was measured as JSON."""
-    measured = bare(file, folder) if name == "bare" else asyncio.run(taken_in(file, folder))
-    measured["rss"] = peak_rss()
-    print(json.dumps(measured))
-
-
-def peak_rss() -> int:
-    """Bytes. getrusage also tells what the parent had when it started this process, hence the system's own count."""
-    for line in Path("/proc/self/status").read_text().splitlines() if Path("/proc/self/status").exists() else ():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def run(name: str, file: Path, folder: Path) -> dict[str, float]:
-    """One side in a process of its own, with the largest size that its write-ahead log had."""
-    command = [sys.executable, __file__, "--side", name, "--file", str(file), "--folder", str(folder)]
-    wal = 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        while process.poll() is None:
-            for found in folder.rglob("*-wal"):
-                with suppress(FileNotFoundError):
-                    wal = max(wal, found.stat().st_size)
-            time.sleep(0.02)
-        assert process.stdout is not None
-        said = process.stdout.read()
-    measured: dict[str, float] = json.loads(said.splitlines()[-1])
-    return measured | {"wal": wal}
+def peak_rss(process: str) -> int:
+    """Bytes that a process held at most; getrusage would also tell what its parent had when it started it."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def compare(rows: int, rounds: int, shuffled: bool, where: str | None) -> None:
     """Both sides in turns; prints the table."""
-    runs: dict[str, list[dict[str, float]]] = {"bare": [], "collector": []}
+    ours: list[Figures] = []
+    theirs: list[Figures] = []
     with tempfile.TemporaryDirectory(dir=where) as top:
         file = Path(top) / "ids.txt"
         ids = [FIRST + 7_919 * i for i in range(rows)]
@@ -146,39 +141,39 @@ def compare(rows: int, rounds: int, shuffled: bool, where: str | None) -> None:
         file.write_text("".join(f"{number}\n" for number in ids))
         del ids
         for _ in range(rounds):
-            for name, measured in runs.items():
-                with tempfile.TemporaryDirectory(dir=top) as folder:
-                    measured.append(run(name, file, Path(folder)))
-    _print(rows, runs)
+            with tempfile.TemporaryDirectory(dir=top) as folder:
+                receiver, sender = Pipe(duplex=False)
+                process = Process(target=alone, args=(file, Path(folder), sender))
+                process.start()
+                theirs.append(receiver.recv())
+                process.join()
+            with tempfile.TemporaryDirectory(dir=top) as folder:
+                ours.append(taken_in(file, Path(folder)))
+    report(rows, theirs, ours)
 
 
-def _print(rows: int, runs: dict[str, list[dict[str, float]]]) -> None:
-    speeds = {name: rows / statistics.median(run["seconds"] for run in measured) for name, measured in runs.items()}
-    print(f"{rows:,} IDs, median of {len(runs['bare'])} rounds\n")
-    print(f"{'':<10} {'IDs/s':>9} {'peak RSS':>9} {'peak WAL':>9}")
-    for name, measured in runs.items():
-        rss, wal = (max(run[key] for run in measured) / 1e6 for key in ("rss", "wal"))
-        print(f"{name:<10} {speeds[name]:>9,.0f} {rss:>6.0f} MB {wal:>6.1f} MB")
-    ours = runs["collector"]
+def report(rows: int, theirs: list[Figures], ours: list[Figures]) -> None:
+    """The table of medians and maxima."""
+    speeds = []
+    print(f"{rows:,} IDs, median of {len(ours)} rounds\n\n{'':<10} {'IDs/s':>9} {'peak RSS':>9} {'peak WAL':>9}")
+    for name, runs in (("bare", theirs), ("collector", ours)):
+        speeds.append(rows / statistics.median(run["seconds"] for run in runs))
+        rss, wal = (max(run[key] for run in runs) / 1e6 for key in ("rss", "wal"))
+        print(f"{name:<10} {speeds[-1]:>9,.0f} {rss:>6.0f} MB {wal:>6.1f} MB")
     assert all(run["ids"] == rows for run in ours)
-    print(f"\nratio {speeds['collector'] / speeds['bare']:.2f}")
-    print(f"worst event-loop lag {max(run['lag'] for run in ours) * 1000:.0f} ms")
-    print(f"worst status snapshot meanwhile {max(run['status'] for run in ours) * 1000:.1f} ms")
+    print(f"\nratio {speeds[1] / speeds[0]:.2f}")
+    print(f"longest GET /status meanwhile {max(run['status'] for run in ours) * 1000:.0f} ms")
 
 
 def main() -> None:
+    """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--shuffled", action="store_true", help="IDs in no order")
-    parser.add_argument("--side", choices=["bare", "collector"], help=argparse.SUPPRESS)
-    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--folder", help="where to work; the disk counts")
     given = parser.parse_args()
-    if given.side:
-        side(given.side, given.file, Path(given.folder))
-    else:
-        compare(given.rows, given.rounds, given.shuffled, given.folder)
+    compare(given.rows, given.rounds, given.shuffled, given.folder)
 
 
 if __name__ == "__main__":

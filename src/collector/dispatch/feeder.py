@@ -12,6 +12,7 @@ from collector.store.batches import Batch
 from collector.store.store import Store
 
 RIPE = 60.0  # seconds that a pack of returned jobs may wait to be filled while there is other work
+LOOK_EVERY = 0.1  # seconds
 LONGEST_SLEEP = 60.0  # seconds; a clock that was set wakes it in time
 
 
@@ -31,6 +32,7 @@ class Feeder:
         self._store, self._record, self._clock = store, record, clock
         self._position: dict[BatchId, str] = {}  # the last key read from the queued rows
         self._exhausted: set[BatchId] = set()  # no queued row is left behind the position
+        self._looked: dict[BatchId, float] = {}  # when the delayed rows were read last, in loop time
         self._unripe_since: float | None = None  # loop time
 
     async def run(self) -> None:
@@ -53,7 +55,8 @@ class Feeder:
         for batch in batches:
             if batch.id not in self._exhausted and self._shelf.held(batch.id, delayed=False) < self._shelf.most:
                 await self._read_queued(batch, most)
-            if self._more_delayed(batch) and self._shelf.held(batch.id, delayed=True) < most:
+            if self._is_time_to_look(batch) and self._shelf.held(batch.id, delayed=True) < most:
+                self._looked[batch.id] = asyncio.get_running_loop().time()
                 due = await self._store.jobs.due(batch.id, most + len(self._lane.taken))
                 await self._shelve(batch, self._lane.take(due))
 
@@ -61,6 +64,7 @@ class Feeder:
         """Batches that are no longer open: what was read of them is read again when they are."""
         for batch in set(self._position) - open_batches:
             del self._position[batch]
+            self._looked.pop(batch, None)
             self._exhausted.discard(batch)
         dropped = self._shelf.drop_others(open_batches)
         if dropped:
@@ -73,6 +77,12 @@ class Feeder:
         if jobs:
             self._position[batch.id] = jobs[-1].key
             await self._shelve(batch, self._lane.take(jobs))
+
+    def _is_time_to_look(self, batch: Batch) -> bool:
+        """Whether to read the delayed rows: not for every call, since most of them may be due much later."""
+        looked = self._looked.get(batch.id, float("-inf"))
+        hungry = not len(self._shelf) or asyncio.get_running_loop().time() - looked >= LOOK_EVERY
+        return hungry and self._more_delayed(batch)
 
     def _more_delayed(self, batch: Batch) -> bool:
         return self._store.books.count(batch.id, State.DELAYED) > self._shelf.held(batch.id, delayed=True)
@@ -110,7 +120,7 @@ class Feeder:
         """Seconds until something is due, None when only a wake can bring work."""
         waiting = [b for b in self._store.batches.open_of(self._lane.name) if self._more_delayed(b)]
         times = [due for batch in waiting if (due := await self._store.jobs.next_due(batch.id))]
+        longest = RIPE if len(self._shelf) else LONGEST_SLEEP if waiting else None
         if not times:
-            return RIPE if len(self._shelf) else None
-        # A row that is due and in the air comes back with a wake; looking for it before would be a busy loop.
-        return min(max(unstamp(min(times)) - self._clock.wall(), 0.05), LONGEST_SLEEP)
+            return longest
+        return min(max(unstamp(min(times)) - self._clock.wall(), 0.01), LONGEST_SLEEP)

@@ -27,6 +27,7 @@ from collector.store.books import Books, Entry
 from collector.store.database import Database, Row, Write
 
 LONGEST_DELAY = 300.0  # seconds; a row due later than this was written while the clock was wrong
+DUE_SINCE = 0.05  # seconds; what became due between two reads is looked for once more
 MOST_ATTEMPTS_KEPT = 20  # of one job
 MOST_DETAIL = 500  # characters
 _ITEMS_A_STATEMENT = 200
@@ -75,9 +76,10 @@ class Jobs:
         return [_job(batch, row, delayed=True) for row in rows]
 
     async def next_due(self, batch: BatchId) -> str | None:
-        """When the earliest delayed job of a batch is due, as a stamp."""
+        """When the next delayed job of a batch will be due, as a stamp; those that are due already do not count."""
         [(due_at,)] = await self._database.read(
-            "SELECT min(due_at) FROM jobs WHERE batch = ? AND state = 'delayed'", (batch,)
+            "SELECT min(due_at) FROM jobs WHERE batch = ? AND state = 'delayed' AND due_at > ?",
+            (batch, stamp(self._clock.wall() - DUE_SINCE)),
         )
         return due_at if due_at is None else str(due_at)
 
