@@ -69,7 +69,8 @@ def test_the_books_balance(tmp_path: Path) -> None:
         folder = run.root / "batches" / "0001-ids"
         found = [json.loads(line)["id"] for line in (folder / "found.jsonl").read_text().splitlines()]
         assert len(found) == len(set(found)) == expected(keys, faults)["found"]
-        assert "3,999" not in (folder / "receipt.txt").read_text()
+        jobs = run.status()["jobs"]
+        assert {state: jobs[state] for state in run.books()} == run.books()
         run.terminate()
         assert run.ended() == 0
 
@@ -95,7 +96,7 @@ def test_the_rate_is_never_exceeded_and_never_wasted(tmp_path: Path) -> None:
         times = [verdict.t for verdict in verdicts]
         assert verdicts.statuses[429] == 0
         assert verdicts.most_in_any_window(window) <= limit
-        assert (len(times) - 1) / (times[-1] - times[0]) >= 0.95 * limit / window
+        assert (len(times) - 1) / (times[-1] - times[0]) >= 0.97 * limit / window
 
         more_keys = ids(4 * limit, first=1_600_000_000_000_000_000)
         run.drop("more.txt", more_keys)

@@ -167,7 +167,7 @@ def _build(path: Path, table: dict[str, Any]) -> Config:
 
 def _unknown(key: str, value: object) -> Problem:
     if key in _LATER:
-        return Problem(key, "(a table)", "no such table in this version: shared budgets are not there yet")
+        return Problem(key, "(a table)", "no such table: this version has no shared budgets yet")
     return Problem(key, repr(value), f"one of {', '.join(_KEYS)}")
 
 
@@ -211,10 +211,14 @@ def _secrets(folder: Path, tables: dict[str, Any], problems: list[Problem]) -> d
         if place is None:
             continue
         try:
-            found[name] = place.fetch(folder)
+            value = place.fetch(folder)
         except LookupError as error:
             shown = ", ".join(f'{key} = "{value}"' for key, value in table.items())
             problems.append(Problem(f"secret.{name}", f"{{ {shown} }}", str(error.args[0])))
+            continue
+        if not value.reveal().isprintable():
+            problems.append(Problem(f"secret.{name}", "***", "one line of printable characters"))
+        found[name] = value
     return found
 
 

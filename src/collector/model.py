@@ -7,6 +7,8 @@ import msgspec
 
 BatchId = NewType("BatchId", int)
 
+ABSENT = "absent"  # the reason of a job that an answer left out without a word
+
 
 class State(StrEnum):
     """Where a job stands. What is in the air is known in memory only and is none of these."""

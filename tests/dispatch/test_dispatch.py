@@ -137,6 +137,35 @@ async def test_an_outage_costs_no_attempt_and_ends_by_itself(tmp_path: Path) -> 
         assert running.store.books.of(batch.id).count(State.FOUND) == 50
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+async def test_an_outage_after_good_answers_makes_nobody_fail(tmp_path: Path) -> None:
+    """Calls in the air when the API goes away, with one try each, are found when it is back."""
+    async with StandIn(fast(NO_FAULTS)) as api, dispatching(tmp_path, {"posts": single(api.url, tries=1)}) as running:
+        batch = await running.add(IDS[:400])
+        await api.verdicts.reached(100)
+        api.down = True
+        await api.verdicts.reached(api.verdicts.total + 12)
+        api.down = False
+        await running.finished(batch)
+        assert running.store.books.of(batch.id).count(State.FOUND) == 400
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_bad_ids_that_are_asked_last_end_too(tmp_path: Path) -> None:
+    """With nothing else left to ask, an ID that is known to be found tells that the API is there."""
+    poison = frozenset(IDS[40:48])
+    faults = Faults(deleted=0, protected=0, suspended=0, absent=0, other=0, poison=poison)
+    async with (
+        StandIn(fast(faults)) as api,
+        dispatching(tmp_path, {"posts": single(api.url, tries=2, parallel=1)}) as running,
+    ):
+        batch = await running.add(IDS[:48])
+        await running.finished(batch)
+        assert running.store.books.of(batch.id).reasons == {(State.FAILED, "http-500"): len(poison)}
+
+
 async def test_a_source_without_credit_stops_and_owes_its_ids(tmp_path: Path) -> None:
     """402 stops the source in plain words; every ID stays open, and a start after mending goes on."""
     async with StandIn(fast(NO_FAULTS)) as api:

@@ -3,9 +3,8 @@ from random import Random
 import pytest
 
 from collector.dispatch.breaker import TRIPS_AT, Breaker
-from collector.dispatch.judge import ALIKE_STOPS, HELD_BACK, Judge, Outcomes, Verdict
-from collector.dispatch.packing import ABSENT
-from collector.model import BatchId, Call, Failed, Found, Gone, Invalid, Item, Job, Outcome, PutOff
+from collector.dispatch.judge import ALIKE_STOPS, Judge, Outcomes, Verdict
+from collector.model import ABSENT, BatchId, Call, Failed, Found, Gone, Invalid, Item, Job, Outcome, PutOff
 from collector.sources.answer import Denied, Faulty, Good, Missing, Reading, Refused, Unreadable
 from collector.sources.spec import Spec
 
@@ -136,14 +135,41 @@ async def test_an_outage_opens_the_breaker_and_spends_no_attempt() -> None:
         assert verdict.stop is None
 
 
-async def test_a_poison_id_among_good_ones_fails_after_its_tries() -> None:
-    """While others succeed a 5xx is the ID's: it spends its tries, and the breaker stays closed."""
+async def test_an_id_that_fails_again_after_others_succeeded_spends_its_tries() -> None:
+    """A first 5xx blames nobody, since an outage begins like that; the next after a good answer does."""
+    one = judge(ONE)
+    weigh(one, call("0"), found("0"))
+    first = only(weigh(one, call("1"), Faulty("http-500"), now=1.0).outcomes)
+    weigh(one, call("2"), found("2"), now=2.0)
+    second = only(weigh(one, call("1"), Faulty("http-500"), now=3.0).outcomes)
+    assert isinstance(first, PutOff)
+    assert isinstance(second, PutOff)
+    assert (first.attempt, second.attempt) == (False, True)
+    assert only(weigh(one, call("1", attempts=2), Faulty("http-500"), now=4.0).outcomes) == Failed("http-500")
+
+
+async def test_what_is_in_the_air_when_an_outage_begins_never_fails_for_it() -> None:
+    """However long it lasts: no good answer comes between the failures, so no attempt is spent."""
     breaker = Breaker("http://api")
     one = judge(ONE, breaker)
     weigh(one, call("0"), found("0"))
-    outcomes = [only(weigh(one, call("1", attempts=n), Faulty("http-500")).outcomes) for n in range(3)]
-    assert [type(outcome) for outcome in outcomes] == [PutOff, PutOff, Failed]
-    assert breaker.closed
+    for turn in range(200):
+        for key in ("1", "2", "3"):
+            verdict = weigh(one, call(key), Faulty("http-503"), now=1.0 + turn * 60, was_closed=turn == 0)
+            outcome = only(verdict.outcomes)
+            assert isinstance(outcome, PutOff)
+            assert not outcome.attempt
+
+
+async def test_an_id_that_is_known_to_be_found_tells_an_outage_from_a_bad_id() -> None:
+    """Where only calls are left that have failed before, a control goes in their place, and only then."""
+    one = judge(ONE)
+    assert one.control(call("1")) is None
+    weigh(one, call("0"), found("0"))
+    weigh(one, call("1"), Faulty("http-500"))
+    assert one.control(call("1")) == Call("posts", (), ("0",))
+    assert one.control(call("2")) is None
+    assert weigh(one, Call("posts", (), ("0",)), found("0")).outcomes == ()
 
 
 async def test_a_poisoned_pack_is_split_while_others_succeed() -> None:
@@ -153,17 +179,6 @@ async def test_a_poisoned_pack_is_split_while_others_succeed() -> None:
     for _, outcome in weigh(many, call(*HUNDRED), Faulty("http-500")).outcomes:
         assert isinstance(outcome, PutOff)
         assert (outcome.pack_max, outcome.attempt) == (50, False)
-
-
-async def test_suspects_that_are_left_alone_end_at_last() -> None:
-    """Where only IDs are left that failed while others succeeded, an open breaker does not keep the batch for ever."""
-    breaker = Breaker("http://api")
-    one = judge(ONE, breaker)
-    suspect = call("1", attempts=1)
-    outcomes = [
-        only(weigh(one, suspect, Faulty("http-500"), now=1e6, was_closed=False).outcomes) for _ in range(HELD_BACK)
-    ]
-    assert [type(outcome) for outcome in outcomes] == [PutOff] * (HELD_BACK - 1) + [Failed]
 
 
 def test_twenty_failures_alike_stop_a_source_that_is_declared_wrongly() -> None:
@@ -190,10 +205,23 @@ def test_refused_packs_do_not_stop_a_source_that_gives_good_answers() -> None:
 
 
 def test_a_call_that_is_told_to_wait_for_ever_gives_way() -> None:
-    """Held back again and again while others are answered: a pack is split, one ID fails."""
+    """Held back again and again while others are answered: a pack is split, one ID fails; else it waits on."""
     many = judge(MANY)
-    weigh(many, call("x"), found("x"))
-    for _, outcome in many.held_back(call(*HUNDRED), "http-429", 0.0).outcomes:
+    weigh(many, call("x"), found("x"), now=5.0)
+    for _, outcome in many.held_back(call(*HUNDRED), "http-429", 1.0).outcomes:
         assert isinstance(outcome, PutOff)
         assert outcome.pack_max == 50
-    assert isinstance(only(many.held_back(call("1"), "http-429", 0.0).outcomes), Failed)
+    assert isinstance(only(many.held_back(call("1"), "http-429", 1.0).outcomes), Failed)
+    for waiting in (call("1"), call(*HUNDRED)):
+        for _, outcome in many.held_back(waiting, "http-429", 6.0).outcomes:
+            assert isinstance(outcome, PutOff)
+            assert (outcome.pack_max, outcome.attempt) == (None, False)
+
+
+def test_an_id_that_cannot_be_asked_for_counts_for_nothing_else() -> None:
+    """Nothing was sent: it is invalid, and no number of such IDs stops the source."""
+    one = judge(ONE)
+    for number in range(2 * ALIKE_STOPS):
+        verdict = weigh(one, call(str(number)), Refused(0, "malformed"))
+        assert only(verdict.outcomes) == Invalid("malformed")
+        assert verdict.stop is None

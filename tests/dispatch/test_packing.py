@@ -1,10 +1,11 @@
 from collections import Counter
+from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.dispatch.packing import ABSENT, Kind, Shelf
-from collector.model import BatchId, Call, Job
+from collector.dispatch.packing import Kind, Shelf
+from collector.model import ABSENT, BatchId, Call, Job
 
 
 def shelf(most: int, room: int = 8000) -> Shelf:
@@ -23,9 +24,14 @@ def never(_: Kind) -> bool:
     return False
 
 
+def next_call(shelf: Shelf, partial: Callable[[Kind], bool]) -> Call | None:
+    kind = shelf.ready(partial)
+    return shelf.pack(kind) if kind else None
+
+
 def all_calls(shelf: Shelf) -> list[Call]:
     calls = []
-    while call := shelf.next(always):
+    while call := next_call(shelf, always):
         calls.append(call)
     return calls
 
@@ -35,7 +41,7 @@ def test_a_call_is_filled_from_several_batches() -> None:
     packed = shelf(100)
     packed.add([job(1, f"a{i}") for i in range(60)])
     packed.add([job(2, f"b{i}") for i in range(40)])
-    call = packed.next(never)
+    call = next_call(packed, never)
     assert call is not None
     assert len(call.keys) == 100
     assert len(packed) == 0
@@ -45,8 +51,8 @@ def test_an_unfilled_pack_waits_until_it_may_go() -> None:
     """What can still be filled is not sent half empty."""
     packed = shelf(100)
     packed.add([job(1, "a")])
-    assert packed.next(never) is None
-    assert packed.next(always) == Call("posts", (job(1, "a"),), ("a",))
+    assert next_call(packed, never) is None
+    assert next_call(packed, always) == Call("posts", (job(1, "a"),), ("a",))
 
 
 def test_a_small_batch_is_not_behind_a_large_one() -> None:
@@ -54,9 +60,9 @@ def test_a_small_batch_is_not_behind_a_large_one() -> None:
     packed = shelf(1)
     packed.add([job(1, f"a{i:04}") for i in range(1000)])
     for _ in range(500):
-        packed.next(never)
+        next_call(packed, never)
     packed.add([job(2, f"b{i}") for i in range(10)])
-    next_calls = [packed.next(never) for _ in range(20)]
+    next_calls = [next_call(packed, never) for _ in range(20)]
     assert Counter(call.jobs[0].batch for call in next_calls if call) == {1: 10, 2: 10}
 
 

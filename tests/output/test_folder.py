@@ -138,16 +138,24 @@ async def test_many_pages_lose_and_repeat_nothing(store: Store, batches: Path, c
     assert sorted(line["id"] for line in lines_of(batches / batch.folder / "found.jsonl")) == sorted(keys)
 
 
-async def test_without_twice_the_space_the_report_says_how_to_export(
+async def test_without_twice_the_space_found_jsonl_comes_when_there_is_room(
     store: Store, batches: Path, clock: Standing
 ) -> None:
-    """found.jsonl is left out, everything else is written."""
+    """Everything else is written at once and says so; found.jsonl is tried again."""
     batch = await taken_in(store, ["1"])
     await recorded(store, batch.id, {"1": found("1")})
-    await folder_of(store, batches, clock, free=lambda _: 100).write_ended()
+    free = [100]
+    folder = folder_of(store, batches, clock, free=lambda _: free[0])
+    await folder.write_ended()
     place = batches / batch.folder
     assert not (place / "found.jsonl").exists()
-    assert "`collector export 1`" in (place / "report.md").read_text()
+    assert "found.jsonl was not written" in (place / "report.md").read_text()
+    assert "free space" in folder.troubles()[0].what
+    free[0] = 10**9
+    clock.now += 60
+    await folder.write_ended()
+    assert (place / "found.jsonl").exists()
+    assert "found.jsonl was not written" not in (place / "report.md").read_text()
     assert store.batches.to_write() == []
 
 

@@ -96,9 +96,9 @@ async def ask(client: Client, *keys: str, permit: Permit | None = None) -> Answe
         return await client.ask("s", keys or ("1",), permit or Permit())
 
 
-async def failure(client: Client, permit: Permit | None = None) -> RequestError:
+async def failure(client: Client, permit: Permit | None = None, key: str = "1") -> RequestError:
     with pytest.raises(RequestError) as caught:
-        await ask(client, permit=permit)
+        await ask(client, key, permit=permit)
     assert "s3cret" not in f"{caught.value} {caught.value.__cause__}"
     return caught.value
 
@@ -326,7 +326,7 @@ async def test_a_malformed_id_sends_nothing_and_spends_nothing() -> None:
     """It is refused before the wire."""
     async with wire(OK) as server:
         permit = Permit()
-        error = await failure(server.client(headers={"X-Id": "{id}\n"}), permit)
+        error = await failure(server.client(headers={"X-Id": "{id}"}), permit, "1\n")
     assert (error.reason, permit.spent, server.heads) == ("malformed", 0, [])
 
 

@@ -61,6 +61,10 @@ async def test_a_cancel_at_the_commit_does_not_cut_it_in_two(tmp_path: Path) -> 
                 await asyncio.sleep(0)
             task.cancel()
             await asyncio.wait([task])
+            assert task.cancelled() or task.exception() is None
+        async with db.write() as write:
+            await write.change("INSERT INTO meta VALUES ('last', '')")
+            write.after_commit(lambda: followed.append("last"))
         assert {key for (key,) in await db.read("SELECT key FROM meta")} == set(followed)
 
 

@@ -132,6 +132,15 @@ async def test_reasons_of_a_source_are_bounded(store: Store) -> None:
     assert reasons[State.GONE, "other"] == 10
 
 
+async def test_a_job_that_comes_back_keeps_its_reason_past_the_bound(store: Store) -> None:
+    """`absent` and the like say how a job is to be judged when it comes back, so they never become `other`."""
+    batch = await open_batch(store, [f"{i:03d}" for i in range(MOST_REASONS + 10)])
+    *others, last = await store.jobs.queued(batch.id, "", 1000)
+    await store.jobs.record([result(*((job, Gone(f"why-{job.key}")) for job in others), (last, PutOff(0, "absent")))])
+    [again] = await store.jobs.due(batch.id, 10)
+    assert again.reason == "absent"
+
+
 async def test_a_job_due_far_ahead_by_a_wrong_clock_is_due(store: Store) -> None:
     """No backoff sets a time further ahead than its longest delay, so such a row is fed at once."""
     batch = await open_batch(store, ["1"])

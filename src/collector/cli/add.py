@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 20
 _LONGEST = 200  # bytes of a name, so that the names made from it still fit into the 255 of a file system
-_LEFT_ALONE = (".part", ".filepart", ".tmp", "~", ".why.txt")  # the watcher never takes these
 
 
 @click.command()
@@ -67,12 +66,14 @@ def _source(config: Config, given: str | None) -> str:
 
 
 def _name(file: str, given: str | None) -> str:
+    from collector.intake import files
+
     if file == "-" and given is None:
         raise UsageError("standard input has no name: give one with --name")
     name = given or Path(file).name
     if not name or not name.isprintable() or "/" in name or len(name.encode(errors="replace")) > _LONGEST:
         raise UsageError(f"{name!r} cannot name a batch: give a plain file name with --name")
-    if name.startswith(".") or name.endswith(_LEFT_ALONE):
+    if files.is_unfinished(name) or name.endswith(files.WHY):
         raise UsageError(f"{name!r} would be left alone in the watch folder: give another with --name")
     return name
 

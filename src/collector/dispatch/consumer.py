@@ -28,6 +28,18 @@ Record: TypeAlias = Callable[[Result], Awaitable[None]]
 log = structlog.get_logger()
 
 
+class Waits:
+    """How often a call was told to wait, and since when (loop time)."""
+
+    def __init__(self) -> None:
+        self.times, self.since = 0, 0.0
+
+    def count(self, now: float) -> None:
+        """It was told to wait once more."""
+        self.since = self.since if self.times else now
+        self.times += 1
+
+
 class Consumer:
     """The actor that carries calls of one source; several share its lane and its judge."""
 
@@ -43,27 +55,27 @@ class Consumer:
             await self._carry(await self._lane.queue.get())
 
     async def _carry(self, call: Call) -> None:
-        waits = 0
+        waits = Waits()
         while not self.stopping:
             await self._lane.running()
             await self._lane.breaker.passable()
             try:
-                done = await self._try(call, last=waits + 1 >= HELD_BACK)
+                if await self._try(call, waits):
+                    return
             except StoreBusy as error:
                 await self._disk_trouble(error)
-                continue
-            if done:
-                return
-            waits += done is False
 
-    async def _try(self, call: Call, *, last: bool) -> bool | None:
-        """True when the call came to something, False when it was told to wait, None when it could not leave."""
+    async def _try(self, call: Call, waits: Waits) -> bool:
+        """Whether the call came to something; if not it was told to wait, or could not leave yet."""
         with await self._ledger.draw(self._lane.name, len(call.jobs)) as permit:
             if self._lane.stopped or not self._lane.breaker.claim():
-                return None
+                return False
             self.in_the_air = True
             try:
-                return not await self._ask(call, permit, last=last)
+                if not self._lane.breaker.closed and (control := self._judge.control(call)):
+                    await self._ask(control, permit, Waits())
+                    return False
+                return await self._ask(call, permit, waits)
             finally:
                 self.in_the_air = False
 
@@ -74,8 +86,8 @@ class Consumer:
         self._lane.trouble = str(error)
         await asyncio.sleep(DISK_DELAY)
 
-    async def _ask(self, call: Call, permit: Permit, *, last: bool) -> bool:
-        """Sends the call and hands over its outcomes; True when it was told to wait and is to be sent again."""
+    async def _ask(self, call: Call, permit: Permit, waits: Waits) -> bool:
+        """Sends the call and hands over its outcomes; False when it was told to wait and is to be sent again."""
         was_closed = self._lane.breaker.closed
         began = self._clock.mono()
         self._lane.sent(call)
@@ -93,27 +105,31 @@ class Consumer:
             raise
         else:
             if permit.answered(got.status, got.headers) is BudgetVerdict.WAIT:
-                return await self._told_to_wait(call, got, began, last=last)
+                return await self._told_to_wait(call, got, began, waits)
             await self._read(call, got, began, was_closed=was_closed)
         finally:
             self._lane.landed()
-        return False
+        return True
 
-    async def _told_to_wait(self, call: Call, got: Answer, began: float, *, last: bool) -> bool:
+    async def _told_to_wait(self, call: Call, got: Answer, began: float, waits: Waits) -> bool:
         reason = f"http-{got.status}"
+        waits.count(asyncio.get_running_loop().time())
         attempt = self._attempt(got.status, got.headers, reason, began)
         log.info("told_to_wait", source=self._lane.name, status=got.status, ids=len(call.keys))
-        if last:
-            now = asyncio.get_running_loop().time()
-            await self._hand_over(call, self._judge.held_back(call, reason, now), attempt)
-            return False
+        if waits.times >= HELD_BACK:
+            await self._hand_over(call, self._judge.held_back(call, reason, waits.since), attempt)
+            return True
         self._lane.back(call)
         result = Result(self._lane.name, call.jobs, (), at=self._clock.wall(), attempt=attempt, sent=False)
         await self._record(result)
-        return True
+        return False
 
     async def _read(self, call: Call, got: Answer, began: float, *, was_closed: bool) -> None:
-        reading = answer.read(self._client.endpoints[self._lane.name].spec, call.keys, got)
+        endpoint = self._client.endpoints[self._lane.name]
+        reading = answer.read(endpoint.spec, call.keys, got)
+        if not isinstance(reading, Good):
+            # Some servers repeat the URL in what they say.
+            reading = msgspec.structs.replace(reading, detail=endpoint.masked(reading.detail.encode()).decode())
         verdict = self._weigh(call, reading, was_closed=was_closed)
         attempt = verdict.reason and self._attempt(got.status, got.headers, verdict.reason, began)
         await self._hand_over(call, verdict, attempt or None, reading)

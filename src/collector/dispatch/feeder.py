@@ -3,17 +3,24 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import structlog
+
 from collector.clock import Clock, unstamp
 from collector.dispatch.judge import Judge
 from collector.dispatch.lane import Lane
 from collector.dispatch.packing import Kind, Shelf
-from collector.model import BatchId, Found, Job, Result, State
+from collector.errors import StoreBusy
+from collector.model import BatchId, Call, Found, Job, Result, State
 from collector.store.batches import Batch
 from collector.store.store import Store
 
 RIPE = 60.0  # seconds that a pack of returned jobs may wait to be filled while there is other work
 LOOK_EVERY = 0.1  # seconds
+SHORTEST_SLEEP = 0.05  # seconds
+DISK_DELAY = 2.0  # seconds
 LONGEST_SLEEP = 60.0  # seconds; a clock that was set wakes it in time
+
+log = structlog.get_logger()
 
 
 class Feeder:
@@ -33,20 +40,31 @@ class Feeder:
         self._position: dict[BatchId, str] = {}  # the last key read from the queued rows
         self._exhausted: set[BatchId] = set()  # no queued row is left behind the position
         self._looked: dict[BatchId, float] = {}  # when the delayed rows were read last, in loop time
-        self._unripe_since: float | None = None  # loop time
+        self._unfilled: dict[Kind, float] = {}  # since when a pack waits to be filled, in loop time
 
     async def run(self) -> None:
         """Feeds until it is cancelled."""
         while True:
             await self._lane.running()
-            self._shelf.most = self._judge.pack
-            await self._refill()
-            call = self._shelf.next(self._may_be_partial)
-            if call is None:
-                await self._lane.woken(await self._until_due())
+            try:
+                call = await self._next()
+                if call is None:
+                    await self._lane.woken(await self._until_due())
+                    continue
+            except StoreBusy as error:
+                log.warning("jobs_cannot_be_read", source=self._lane.name, why=str(error))
+                await asyncio.sleep(DISK_DELAY)
                 continue
-            self._unripe_since = None
             await self._lane.queue.put(call)
+
+    async def _next(self) -> Call | None:
+        self._shelf.most = self._judge.pack
+        await self._refill()
+        kind = self._shelf.ready(self._may_be_partial)
+        if kind is None:
+            return None
+        self._unfilled.pop(kind, None)
+        return self._shelf.pack(kind)
 
     async def _refill(self) -> None:
         batches = self._store.batches.open_of(self._lane.name)
@@ -56,14 +74,12 @@ class Feeder:
             if batch.id not in self._exhausted and self._shelf.held(batch.id, delayed=False) < self._shelf.most:
                 await self._read_queued(batch, most)
             if self._is_time_to_look(batch) and self._shelf.held(batch.id, delayed=True) < most:
-                self._looked[batch.id] = asyncio.get_running_loop().time()
-                due = await self._store.jobs.due(batch.id, most + len(self._lane.taken))
-                await self._shelve(batch, self._lane.take(due))
+                await self._read_due(batch, most)
 
     def _leave(self, open_batches: set[BatchId]) -> None:
         """Batches that are no longer open: what was read of them is read again when they are."""
-        for batch in set(self._position) - open_batches:
-            del self._position[batch]
+        for batch in (set(self._position) | set(self._looked)) - open_batches:
+            self._position.pop(batch, None)
             self._looked.pop(batch, None)
             self._exhausted.discard(batch)
         dropped = self._shelf.drop_others(open_batches)
@@ -71,12 +87,18 @@ class Feeder:
             self._lane.forget(dropped)
 
     async def _read_queued(self, batch: Batch, most: int) -> None:
+        before = set(self._lane.taken)
         jobs = await self._store.jobs.queued(batch.id, self._position.get(batch.id, ""), most)
+        await self._shelve(batch, jobs, before)
         if len(jobs) < most:
             self._exhausted.add(batch.id)
         if jobs:
             self._position[batch.id] = jobs[-1].key
-            await self._shelve(batch, self._lane.take(jobs))
+
+    async def _read_due(self, batch: Batch, most: int) -> None:
+        self._looked[batch.id] = asyncio.get_running_loop().time()
+        before = set(self._lane.taken)
+        await self._shelve(batch, await self._store.jobs.due(batch.id, most + len(before)), before)
 
     def _is_time_to_look(self, batch: Batch) -> bool:
         """Whether to read the delayed rows: not for every call, since most of them may be due much later."""
@@ -87,22 +109,22 @@ class Feeder:
     def _more_delayed(self, batch: Batch) -> bool:
         return self._store.books.count(batch.id, State.DELAYED) > self._shelf.held(batch.id, delayed=True)
 
-    async def _shelve(self, batch: Batch, jobs: list[Job]) -> None:
+    async def _shelve(self, batch: Batch, read: list[Job], before: set[tuple[BatchId, str]]) -> None:
+        """Shelves what is not in memory. What was in memory `before` the read and is no longer has been recorded
+        meanwhile, so the row that was read is an old one."""
+        jobs = [job for job in read if (job.batch, job.key) not in before]
+        known: dict[str, BatchId] = {}
         if jobs and self._lane.spec.recollect == "missing" and self._others_have_items(batch):
-            jobs = await self._leave_out_collected(jobs)
-        self._shelf.add(jobs)
+            known = await self._store.jobs.collected(self._lane.name, [job.key for job in jobs])
+        jobs = self._lane.take(jobs)
+        self._shelf.add(job for job in jobs if job.key not in known)
+        done = tuple((job, Found(same_as=known[job.key])) for job in jobs if job.key in known)
+        if done:
+            at = self._clock.wall()
+            await self._record(Result(self._lane.name, tuple(job for job, _ in done), done, at, sent=False))
 
     def _others_have_items(self, batch: Batch) -> bool:
         return any(b.items and b.id != batch.id and b.source == batch.source for b in self._store.batches.all())
-
-    async def _leave_out_collected(self, jobs: list[Job]) -> list[Job]:
-        known = await self._store.jobs.collected(self._lane.name, [job.key for job in jobs])
-        done = tuple((job, Found(same_as=known[job.key])) for job in jobs if job.key in known)
-        if done:
-            await self._record(
-                Result(self._lane.name, tuple(job for job, _ in done), done, at=self._clock.wall(), sent=False)
-            )
-        return [job for job in jobs if job.key not in known]
 
     def _may_be_partial(self, kind: Kind) -> bool:
         """A pack goes unfilled where nothing can come to fill it, or where it waited long enough."""
@@ -112,15 +134,12 @@ class Feeder:
         if exhausted and len(self._lane.taken) == len(self._shelf):
             return True
         now = asyncio.get_running_loop().time()
-        if self._unripe_since is None:
-            self._unripe_since = now
-        return now - self._unripe_since > RIPE
+        return now - self._unfilled.setdefault(kind, now) > RIPE
 
     async def _until_due(self) -> float | None:
         """Seconds until something is due, None when only a wake can bring work."""
         waiting = [b for b in self._store.batches.open_of(self._lane.name) if self._more_delayed(b)]
         times = [due for batch in waiting if (due := await self._store.jobs.next_due(batch.id))]
-        longest = RIPE if len(self._shelf) else LONGEST_SLEEP if waiting else None
         if not times:
-            return longest
-        return min(max(unstamp(min(times)) - self._clock.wall(), 0.01), LONGEST_SLEEP)
+            return RIPE if len(self._shelf) else LONGEST_SLEEP if waiting else None
+        return min(max(unstamp(min(times)) - self._clock.wall(), SHORTEST_SLEEP), LONGEST_SLEEP)

@@ -10,13 +10,13 @@ import msgspec
 
 from collector.dispatch import retry
 from collector.dispatch.breaker import Breaker
-from collector.dispatch.packing import ABSENT
-from collector.model import Call, Failed, Found, Gone, Invalid, Job, Outcome, PutOff
+from collector.model import ABSENT, Call, Failed, Found, Gone, Invalid, Job, Outcome, PutOff
 from collector.sources.answer import Denied, Faulty, Good, Missing, Reading, Refused, Unreadable
 from collector.sources.spec import Spec
 
 ALIKE_STOPS = 20  # calls in a row
 HELD_BACK = 20  # times, of one call
+MOST_REMEMBERED = 10_000  # jobs that met a fault
 RECENT_CALLS, RECENT_SECONDS = 20, 300.0  # how far back a good answer says that others succeed
 CUT_SHORT = 0.1  # share of absent IDs that are found at the second asking; less is chance
 DENIED_DELAY = 5.0  # seconds until a refused credential is tried again
@@ -45,7 +45,8 @@ class Judge:
         self._good_at = float("-inf")  # loop time
         self._denied: tuple[int, tuple[str, ...], int] | None = None  # status, keys, times since a good answer
         self._alike: tuple[str, int] = ("", 0)  # a failure, and how often in a row
-        self._held: dict[tuple[int, str], int] = {}  # jobs held back while others of the source succeed
+        self._found: str | None = None  # an ID that the API is known to have
+        self._failed_at: dict[tuple[int, str], tuple[float, int]] = {}  # when a job met a fault last, and how often
 
     def weigh(self, call: Call, reading: Reading, now: float, *, was_closed: bool) -> Verdict:
         """The outcome of each job; `was_closed`: whether the breaker was closed when the call left."""
@@ -56,6 +57,8 @@ class Judge:
                 if self._ever_good:
                     self._since_good, self._good_at = 0, now
                 return self._after(self._missing(call, reading), reading.reason, now, alike=not self._ever_good)
+            case Refused(status=0):
+                return Verdict(self._refused(call, reading), reading.reason)  # it was never sent
             case Refused():
                 alone = len(call.keys) == 1 or not self._ever_good
                 return self._after(self._refused(call, reading), reading.reason, now, alike=alone)
@@ -68,21 +71,28 @@ class Judge:
             case _:
                 assert_never(reading)
 
-    def held_back(self, call: Call, reason: str, now: float) -> Verdict:
-        """A call that was told to wait too often while others succeed gives way."""
+    def held_back(self, call: Call, reason: str, since: float) -> Verdict:
+        """A call that was told to wait too often gives way, if others were answered `since` it was (loop time)."""
+        said = "told to wait again and again while others were answered"
+        if self._good_at <= since:
+            return Verdict(_each(call, PutOff(retry.LONGEST, reason)), reason)
         if len(call.keys) > 1:
-            return Verdict(self._split(call, reason, "told to wait again and again"), reason)
-        if self._others_succeed(now):
-            return Verdict(
-                _each(call, Failed(reason, "told to wait again and again while others were answered")), reason
-            )
-        return Verdict(_each(call, PutOff(retry.LONGEST, reason)), reason)
+            return Verdict(self._split(call, reason, said), reason)
+        return Verdict(_each(call, Failed(reason, said)), reason)
+
+    def control(self, call: Call) -> Call | None:
+        """A call for an ID that is known to be found, to be sent in place of one that has failed before: while the
+        breaker is open only its answer tells whether the origin is away or the ID is at fault."""
+        failed = all((job.batch, job.key) in self._failed_at for job in call.jobs)
+        return Call(call.source, (), (self._found,)) if failed and self._found is not None else None
 
     def _good(self, call: Call, good: Good, now: float) -> Verdict:
         self._ever_good, self._since_good, self._good_at = True, 0, now
         self._denied, self._alike = None, ("", 0)
         self._breaker.good()
-        self._held.clear()
+        self._found = next(iter(good.found), self._found)
+        for job in call.jobs:
+            self._failed_at.pop((job.batch, job.key), None)
         first: dict[str, Job] = {}
         outcomes = tuple((job, self._outcome(job, good, first.setdefault(job.key, job))) for job in call.jobs)
         return Verdict(outcomes, shrunk=self._shrink(call, good))
@@ -103,7 +113,8 @@ class Judge:
             return gone
         if job.reason == ABSENT:
             return Gone(ABSENT, "left out of two answers without a word")
-        return PutOff(0, ABSENT, "left out of an answer without a word", pack_max=max(1, self.pack // 2))
+        half = max(1, min(job.pack_max or self.pack, self.pack // 2))
+        return PutOff(0, ABSENT, "left out of an answer without a word", pack_max=half)
 
     def _missing(self, call: Call, reading: Missing) -> Outcomes:
         if len(call.keys) > 1:
@@ -123,6 +134,7 @@ class Judge:
     def _denial(self, call: Call, denied: Denied) -> Verdict:
         """401, 402, 403: the key, the credit or the plan, unless good answers around it say that it is the ID."""
         self._since_good += 1
+        self._breaker.good()  # it is there, whatever it says
         reason = f"http-{denied.status}"
         if self._denied is None and self._ever_good and all(job.reason == reason for job in call.jobs):
             if len(call.keys) > 1:
@@ -139,33 +151,28 @@ class Judge:
     def _fault(self, call: Call, reading: Faulty, now: float, *, was_closed: bool) -> Verdict:
         """A 5xx, a time-out, a broken connection: the ID's fault only where others succeed."""
         self._since_good += 1
-        # One that failed before while others succeeded says little about the origin.
-        suspect = all(job.attempts or job.pack_max for job in call.jobs)
-        blamed = was_closed and self._others_succeed(now)
-        opened = not (suspect and blamed) and self._breaker.fault()
-        if not blamed:
-            return Verdict(self._hold(call, reading, suspect=suspect), reading.reason, opened=opened)
-        if len(call.keys) > 1:
+        opened = self._breaker.fault()
+        if was_closed and len(call.keys) > 1 and self._others_succeed(now):
             return Verdict(self._split(call, reading.reason, reading.detail), reading.reason, opened=opened)
-        outcomes = tuple((job, self._spend(job, reading.reason, reading.detail)) for job in call.jobs)
+        outcomes = tuple(
+            (job, self._faulted(job, reading, now, alone=len(call.keys) == 1 and was_closed)) for job in call.jobs
+        )
         return Verdict(outcomes, reading.reason, opened=opened)
 
-    def _hold(self, call: Call, reading: Faulty, *, suspect: bool) -> Outcomes:
-        """Put off without an attempt; but where only suspects are left nobody else can succeed, so 20 times end it."""
-        times = 0
-        for job in call.jobs:
-            times = self._held[job.batch, job.key] = self._held.get((job.batch, job.key), 0) + 1
-        if not suspect or times < HELD_BACK:
-            return _each(call, PutOff(retry.delay(times, self._random), reading.reason, reading.detail))
-        for job in call.jobs:
-            del self._held[job.batch, job.key]
-        if len(call.keys) > 1:
-            return self._split(call, reading.reason, reading.detail)
-        return _each(call, Failed(reading.reason, reading.detail))
+    def _faulted(self, job: Job, reading: Faulty, now: float, *, alone: bool) -> Outcome:
+        """A first failure blames nobody, since an outage begins like that. One that fails again after others were
+        answered is to blame, and once it was it is."""
+        before, times = self._failed_at.get((job.batch, job.key), (float("inf"), 0))
+        if len(self._failed_at) > MOST_REMEMBERED:
+            self._failed_at.clear()
+        self._failed_at[job.batch, job.key] = (now, times + 1)
+        if alone and (job.attempts or before < self._good_at):
+            return self._spend(job, reading.reason, reading.detail)
+        return PutOff(retry.delay(times + 1, self._random), reading.reason, reading.detail)
 
     def _spend(self, job: Job, reason: str, detail: str) -> Outcome:
-        self._held.pop((job.batch, job.key), None)
         if job.attempts + 1 >= self._spec.tries:
+            self._failed_at.pop((job.batch, job.key), None)
             return Failed(reason, detail)
         return PutOff(retry.delay(job.attempts + 1, self._random), reason, detail, attempt=True)
 

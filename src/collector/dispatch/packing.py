@@ -5,9 +5,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from collector.model import BatchId, Call, Job
-
-ABSENT = "absent"  # the reason of a job that an answer left out without a word
+from collector.model import ABSENT, BatchId, Call, Job
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -61,18 +59,17 @@ class Shelf:
         self._forget(dropped)
         return dropped
 
-    def next(self, partial: Callable[[Kind], bool]) -> Call | None:
-        """The next call: a full one, or one of a kind that may go `partial`; None when there is none."""
+    def ready(self, partial: Callable[[Kind], bool]) -> Kind | None:
+        """The kind whose turn it is: one that fills a call, or that may go `partial`; None when there is none."""
         kinds = [kind for kind in self._waiting if self._full(kind) or partial(kind)]
-        if not kinds:
-            return None
         # Jobs that came back are few and end sooner what was begun, so the smallest packs go first.
-        return self._pack(min(kinds, key=lambda kind: (kind.most, kind.absent)))
+        return min(kinds, key=lambda kind: (kind.most, kind.absent), default=None)
 
     def _full(self, kind: Kind) -> bool:
         return sum(map(len, self._waiting[kind].values())) >= kind.most
 
-    def _pack(self, kind: Kind) -> Call:
+    def pack(self, kind: Kind) -> Call:
+        """The next call of a kind that is ready."""
         queues = self._waiting[kind]
         jobs: list[Job] = []
         keys: dict[str, None] = {}

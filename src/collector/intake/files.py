@@ -35,6 +35,11 @@ class Left(CollectorError):
         super().__init__(text)
 
 
+def is_unfinished(name: str) -> bool:
+    """True for names that senders give to files that are still on their way, and for hidden ones."""
+    return name.startswith(".") or name.lower().endswith((".part", ".filepart", ".tmp", "~"))
+
+
 def opened(path: Path) -> BinaryIO:
     """A regular file for reading; Left for anything else, without waiting for it and without following a link."""
     try:

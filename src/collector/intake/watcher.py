@@ -21,7 +21,6 @@ from collector.model import Trouble
 SCAN = 2.0  # seconds
 AGAIN = 60.0  # seconds until something that failed for no fault of the file is tried again
 MOST_SHOWN = 20  # troubles
-_NOT_YET = (".part", ".filepart", ".tmp", "~")
 _LONGEST = 10_000  # bytes of a text in a log line
 
 log = structlog.get_logger()
@@ -120,7 +119,7 @@ class Watcher:
                 if name.endswith(files.WHY):
                     if name.removesuffix(files.WHY) not in names:
                         files.unexplain(Path(entry.path))
-                elif not name.startswith(".") and not name.lower().endswith(_NOT_YET):
+                elif not files.is_unfinished(name):
                     found.append(entry)
         return found
 

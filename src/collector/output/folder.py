@@ -1,6 +1,7 @@
 """The actor that keeps a batch's folder: status.txt while it is open, its results when it has ended."""
 
 import asyncio
+import errno
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -147,6 +148,8 @@ class Folder:
         last = batch_text(batch_status(self._store.books, batch), None, stamp(now))
         await in_thread(partial(put, folder / "report.md", text))
         await in_thread(partial(put, folder / "status.txt", last))
+        if notes:
+            raise OSError(errno.ENOSPC, notes[0])
         await self._store.batches.written(batch.id)
         log.info("results_written", batch=batch.id, items=batch.items, seconds=round(self._clock.mono() - began, 3))
 
@@ -158,16 +161,14 @@ class Folder:
         if free >= needed:
             await export.found_jsonl(self._store, batch.id, folder / "found.jsonl", self._refresh_in_time)
             return ()
-        log.warning("found_jsonl_left_out", batch=batch.id, free=free, needed=needed)
         return (
             f"found.jsonl was not written: it wants {needed / 1e6:,.1f} MB of free space and there were"
-            f" {free / 1e6:,.1f} MB. The items are safe in collector.db; when there is room, or for another disk, run"
-            f" `collector export {batch.id}`.",
+            f" {free / 1e6:,.1f} MB. The items are safe in collector.db, and the file comes as soon as there is room.",
         )
 
     def _failed(self, batch: BatchId, error: Exception) -> None:
         before = self._failures.get(batch)
-        why, now = str(error), self._clock.mono()
+        why, now = getattr(error, "strerror", None) or str(error), self._clock.mono()
         if before is None:
             log.error("files_not_written", batch=batch, why=why)
         tries = before.tries + 1 if before else 1

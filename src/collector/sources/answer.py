@@ -5,7 +5,7 @@ from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
 
 import msgspec
-from jmespath.exceptions import JMESPathError
+from jmespath.parser import ParsedResult
 from msgspec import Raw
 
 from collector.model import Extra, Found, Gone, Item
@@ -117,8 +117,6 @@ def _read_good(spec: Spec, keys: tuple[str, ...], body: bytes) -> Good | Unreada
         return Unreadable(error.reason, error.detail)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return Unreadable("not-json", words_of(body))
-    except JMESPathError as error:
-        return Unreadable("path", clean(str(error)))
 
 
 class _Page:
@@ -260,7 +258,7 @@ def _blamed(spec: Spec, keys: tuple[str, ...], answer: Answer) -> tuple[str, str
         tree = msgspec.json.decode(answer.body)
         rows = [lost for own, lost in _missing_rows(spec, tree, plain[0]) if own is None or _same(spec, own, keys[0])]
         flagged = _lost(spec, tree) if isinstance(tree, dict) else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, JMESPathError, _CannotTell):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, _CannotTell):
         return plain
     lost = rows[0] if rows else flagged
     return plain if lost is None else (lost.reason, lost.detail or plain[1])
@@ -293,12 +291,19 @@ def _is_plain(path: str) -> bool:
     return path.isascii() and all(name.isidentifier() for name in path.split("."))
 
 
+def _searched(expression: ParsedResult, tree: Any) -> Any:
+    try:
+        return expression.search(tree)
+    except Exception as error:  # whatever jmespath meets in an answer, as a TypeError where types are mixed
+        raise _CannotTell("path", f"a path does not fit the answer: {clean(str(error))}") from error
+
+
 @lru_cache(maxsize=1_000)
 def _finder(path: str) -> Callable[[Any], Any]:
     """What a path leads to, or None. Walking a plain path ourselves is ten times as fast as JMESPath."""
     if path and not _is_plain(path):
         expression = compiled(path)
-        return lambda tree: expression.search(tree)
+        return lambda tree: _searched(expression, tree)
     names = path.split(".") if path else []
 
     def walk(tree: Any) -> Any:

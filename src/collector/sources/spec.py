@@ -23,7 +23,15 @@ from collector import quantity
 from collector.budget.limit import Limit
 from collector.errors import Problem
 
+# Keys that users of a later version have in their files.
+_LATER = (
+    *("min_free", "notify", "allow_remote", "use", "call", "next", "max_pages", "from", "per_call", "max_children"),
+    *("window", "budget", "on", "auth", "cost", "options", "columns", "price"),
+)
 PLACE = re.compile(r"\{(id|ids|secret\.([A-Za-z0-9_-]+))\}")
+_ODD = re.compile(r"\{[A-Za-z][\w. -]*\}")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NOT_OURS = ("content-length", "transfer-encoding", "host", "connection")
 _PLAIN_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
@@ -38,6 +46,18 @@ def _url(text: str) -> str:
         raise ValueError("no `{…}` in the host: an ID can never choose where a call goes")
     if url.user or url.password or url.fragment:
         raise ValueError("no user, password or fragment; a key goes into headers as {secret.NAME}")
+    return text
+
+
+def _header(name: str) -> str:
+    if not _TOKEN.fullmatch(name) or name.lower() in _NOT_OURS:
+        raise ValueError(f"the name of a header, and not one that HTTP itself sets ({', '.join(_NOT_OURS)})")
+    return name
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("one line of printable characters")
     return text
 
 
@@ -124,18 +144,18 @@ class Spec(Strict):
     url: Annotated[str, AfterValidator(_url)]
     method: Literal["GET", "POST", "PUT"] = "GET"
     params: dict[str, str | int] = {}
-    headers: dict[str, str] = {}
+    headers: dict[Annotated[str, AfterValidator(_header)], Annotated[str, AfterValidator(_one_line)]] = {}
     body: Any = Field(default=None, alias="json")
     form: dict[str, str | int] = {}
     pack: Annotated[int, Field(ge=1, le=10_000)] = 1
     join: Annotated[str, Field(min_length=1)] = ","
     each: Annotated[str, AfterValidator(_each)] = "{id}"
-    id: Annotated[str, AfterValidator(_pattern)] = ".+"
+    id: Annotated[str, Field(min_length=1), AfterValidator(_pattern)] = ".+"
     items: Annotated[str, AfterValidator(_items_path)] = ""
     key: Annotated[str, AfterValidator(_key_path)] = "id"
     also: Paths = ()
     gone: GoneRule | None = None
-    reasons: dict[str, str] = {}
+    reasons: dict[str, Annotated[str, Field(min_length=1)]] = {}
     limit: Limits = ()
     parallel: Annotated[int, Field(ge=1, le=1_000)] = 8
     timeout: Seconds = 30.0
@@ -203,7 +223,12 @@ def problems_of(error: ValidationError, where: str) -> list[Problem]:
             case "missing":
                 found.append(Problem(key, "(not there)", "a value"))
             case "extra_forbidden":
-                found.append(Problem(key, repr(fault["input"]), "no such key; is it spelled right?"))
+                later = (
+                    "no such key in this version" if fault["loc"][-1] in _LATER else "no such key; is it spelled right?"
+                )
+                found.append(Problem(key, repr(fault["input"]), later))
+            case "tuple_type":
+                found.append(Problem(key, repr(fault["input"]), 'a list, as in ["…"]'))
             case _:
                 said = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
                 found.append(Problem(key, repr(fault["input"]), said))
@@ -217,6 +242,10 @@ def _contradictions(where: str, table: Mapping[str, Any]) -> list[Problem]:
     if "{id}" not in places and "{ids}" not in places:
         expected = "`{id}` (one ID a call) or `{ids}` (packed) somewhere in url, params, json or form"
         found.append(Problem(f"{where}.url", repr(table.get("url", "(not there)")), expected))
+    texts = _texts({key: table.get(key) for key in ("url", "params", "headers")})  # a body may hold any braces
+    for odd in sorted({odd[0] for text in texts for odd in _ODD.finditer(text)} - places):
+        expected = "`{id}`, `{ids}` or `{secret.NAME}`: no other word in braces is known"
+        found.append(Problem(where, repr(odd), expected))
     if {"{id}", "{ids}"} <= places:
         found.append(Problem(f"{where}.url", repr(table.get("url")), "`{id}` or `{ids}`, not both"))
     pack = table.get("pack", 1)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from collector.clock import Clock, stamp, unstamp
+from collector.errors import StoreError
 from collector.model import BatchId, BatchState, State
 from collector.store.books import Books
 from collector.store.database import Database, Row
@@ -140,8 +141,11 @@ class Batches:
                 "INSERT OR IGNORE INTO jobs (batch, key) SELECT ?, value FROM json_each(?)",
                 (batch.id, msgspec.json.encode(keys).decode()),
             )
-            await write.change("UPDATE batches SET line = ? WHERE id = ? AND state = 'loading'", (line, batch.id))
-            batch = msgspec.structs.replace(batch, line=line)
+            moved = await write.change(
+                "UPDATE batches SET line = ? WHERE id = ? AND state = 'loading'", (line, batch.id)
+            )
+            _expect(moved, batch)
+            batch = msgspec.structs.replace(self._known[batch.id], line=line)
             await self._books.change(write, {(batch.id, State.QUEUED, ""): new})
             write.after_commit(lambda: self.keep(batch))
         return batch, new
@@ -154,7 +158,7 @@ class Batches:
         state = BatchState.OPEN if self._books.of(batch.id).open else BatchState.FINISHED
         done = now if state is BatchState.FINISHED else None
         opened = msgspec.structs.replace(
-            batch,
+            self._known[batch.id],
             state=state,
             lines=lines,
             refused=refused,
@@ -165,7 +169,7 @@ class Batches:
             finished_at=done,
         )
         async with self._database.write() as write:
-            await write.change(
+            moved = await write.change(
                 "UPDATE batches SET state = ?, lines = ?, refused = ?, digest = ?, layout = ?, warnings = ?,"
                 " opened_at = ?, finished_at = ? WHERE id = ? AND state = 'loading'",
                 (
@@ -173,13 +177,15 @@ class Batches:
                     *(stamp(now), done and stamp(done), batch.id),
                 ),
             )
+            _expect(moved, batch)
             write.after_commit(lambda: self.keep(opened))
         return opened
 
     async def forget(self, batch: Batch) -> None:
         """Removes a batch of which nothing was taken in, since its file is gone or cannot be moved."""
         async with self._database.write() as write:
-            await write.change("DELETE FROM batches WHERE id = ? AND state = 'loading' AND line = 0", (batch.id,))
+            sql = "DELETE FROM batches WHERE id = ? AND state = 'loading' AND line = 0"
+            _expect(await write.change(sql, (batch.id,)), batch)
             write.after_commit(lambda: self._drop(batch.id))
 
     async def written(self, batch: BatchId) -> None:
@@ -219,6 +225,11 @@ def _batch(row: Row) -> Batch:
         finished_at=finished_at and unstamp(finished_at),
         written_at=written_at and unstamp(written_at),
     )
+
+
+def _expect(moved: int, batch: Batch) -> None:
+    if not moved:
+        raise StoreError(f"batch {batch.id} is not loading any more: something else than this service moved it")
 
 
 def _json(text: str) -> Any:

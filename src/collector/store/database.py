@@ -77,9 +77,9 @@ class Database:
         """One transaction, alone on the writer; durable on leaving, rolled back on any exception."""
         async with self._lock:
             with _our_errors(self.path):
-                await _whole(self._writer.execute("BEGIN IMMEDIATE"))
                 transaction = Write(self._writer)
                 try:
+                    await _whole(self._writer.execute("BEGIN IMMEDIATE"))
                     yield transaction
                     await _whole(self._commit(transaction))
                 except BaseException:

@@ -61,7 +61,7 @@ class Items:
         while True:
             keys = await self._database.read(
                 "SELECT key FROM jobs WHERE batch = ? AND key > ? AND same_as IS NOT NULL ORDER BY key LIMIT ?",
-                (batch, after, _PAGE),
+                (batch, after, _FIRST_PAGE),
             )
             if not keys:
                 break

@@ -8,6 +8,7 @@ import msgspec
 
 from collector.clock import Clock, stamp
 from collector.model import (
+    ABSENT,
     OPEN,
     Attempt,
     BatchId,
@@ -27,7 +28,7 @@ from collector.store.books import Books, Entry
 from collector.store.database import Database, Row, Write
 
 LONGEST_DELAY = 300.0  # seconds; a row due later than this was written while the clock was wrong
-DUE_SINCE = 0.05  # seconds; what became due between two reads is looked for once more
+DUE_SINCE = 0.2  # seconds; what became due between two reads is looked for once more
 MOST_ATTEMPTS_KEPT = 20  # of one job
 MOST_DETAIL = 500  # characters
 _ITEMS_A_STATEMENT = 200
@@ -64,7 +65,7 @@ class Jobs:
         return [_job(batch, row, delayed=False) for row in rows]
 
     async def due(self, batch: BatchId, most: int) -> list[Job]:
-        """Delayed jobs of a batch whose time has come, the earliest first."""
+        """Delayed jobs of a batch whose time has come."""
         now = self._clock.wall()
         rows = await self._database.read(
             "SELECT key, attempts, pack_max, reason FROM jobs WHERE batch = ? AND state = 'delayed' AND due_at <= ?"
@@ -139,7 +140,7 @@ class Jobs:
             spent=spent,
             due_at=stamp(now + min(outcome.delay, LONGEST_DELAY)) if isinstance(outcome, PutOff) else None,
             pack_max=outcome.pack_max if isinstance(outcome, PutOff) else None,
-            reason=reason and self._books.bounded(source, reason),
+            reason=reason and (reason if later and _is_ours(reason) else self._books.bounded(source, reason)),
             detail=detail[:MOST_DETAIL] if detail else None,
             same_as=outcome.same_as if isinstance(outcome, Found) else None,
             finished_at=None if later else stamp(now),
@@ -181,7 +182,11 @@ class Jobs:
         rows = [_attempt_row(job, result.attempt) for result in results if result.attempt for job in result.jobs]
         if not rows:
             return
-        await write.change_many("INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        await write.change(
+            "INSERT OR REPLACE INTO attempts SELECT o.value ->> 0, o.value ->> 1, o.value ->> 2, o.value ->> 3,"
+            " o.value ->> 4, o.value ->> 5, o.value ->> 6 FROM json_each(?) AS o",
+            (_text(rows),),
+        )
         await write.change_many(
             "DELETE FROM attempts WHERE batch = ?1 AND key = ?2 AND at <"
             " (SELECT at FROM attempts WHERE batch = ?1 AND key = ?2 ORDER BY at DESC LIMIT 1 OFFSET ?3 - 1)",
@@ -203,6 +208,11 @@ class Jobs:
     def _finished(self, batch: BatchId, now: float) -> None:
         known = self._batches.get(batch)
         self._batches.keep(msgspec.structs.replace(known, state=BatchState.FINISHED, finished_at=now))
+
+
+def _is_ours(reason: str) -> bool:
+    """True for the reasons by which a job that comes back is known: they are few, and never `other`."""
+    return reason == ABSENT or reason.startswith("http-")
 
 
 def _job(batch: BatchId, row: Row, *, delayed: bool) -> Job:
