@@ -2,7 +2,7 @@
 
 import pytest
 
-from collector.budget.freeze import LEAST, Freeze, Verdict, length, verdict
+from collector.budget.freeze import LEAST, Freeze, Signal, length, signal
 from collector.budget.headers import Said
 from collector.budget.limit import Limit
 
@@ -12,20 +12,20 @@ X = (Limit(900, 900.0),)
 @pytest.mark.parametrize(
     ("status", "said", "expected"),
     [
-        (429, Said(), Verdict.WAIT),
-        (429, Said(remaining=40), Verdict.WAIT),
-        (503, Said(retry_after=3.0), Verdict.WAIT),
-        (403, Said(retry_after=0.0), Verdict.WAIT),
-        (403, Said(remaining=0), Verdict.WAIT),
-        (403, Said(remaining=14), Verdict.GO),
-        (503, Said(remaining=0), Verdict.GO),
-        (200, Said(retry_after=60.0), Verdict.GO),
-        (404, Said(remaining=0), Verdict.GO),
+        (429, Said(), Signal.WAIT),
+        (429, Said(remaining=40), Signal.WAIT),
+        (503, Said(retry_after=3.0), Signal.WAIT),
+        (403, Said(retry_after=0.0), Signal.WAIT),
+        (403, Said(remaining=0), Signal.WAIT),
+        (403, Said(remaining=14), Signal.GO),
+        (503, Said(remaining=0), Signal.GO),
+        (200, Said(retry_after=60.0), Signal.GO),
+        (404, Said(remaining=0), Signal.GO),
     ],
 )
-def test_only_some_answers_mean_wait(status: int, said: Said, expected: Verdict) -> None:
+def test_only_some_answers_mean_wait(status: int, said: Said, expected: Signal) -> None:
     """Every other answer keeps its meaning, whatever its headers say."""
-    assert verdict(status, said) is expected
+    assert signal(status, said) is expected
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from collector.budget.ledger import Ledger, Permit, Verdict
+from collector.budget.freeze import Signal
+from collector.budget.ledger import Ledger, Permit
 from collector.budget.limit import Limit
 from collector.errors import NoPermit, StoreBusy
 from tests.budget.virtual import EPOCH, VirtualClock, run
@@ -34,7 +35,7 @@ def play(path: Path, scene: Scene, consumers: int = 16) -> None:
     run(main())
 
 
-async def ask(ledger: Ledger, source: str, status: int = 200, headers: Mapping[str, str] = {}) -> Verdict:
+async def ask(ledger: Ledger, source: str, status: int = 200, headers: Mapping[str, str] = {}) -> Signal:
     """One call with a round trip of 30 ms."""
     with await ledger.draw(source, 1) as permit:
         permit.spend()
@@ -194,13 +195,13 @@ def test_a_429_freezes_once_and_then_one_scout_goes(path: Path) -> None:
         began = clock.mono()
 
         async def caller() -> None:
-            verdict = Verdict.WAIT
-            while verdict is Verdict.WAIT:
+            signal = Signal.WAIT
+            while signal is Signal.WAIT:
                 with await ledger.draw("x", 1) as permit:
                     permit.spend()
                     sent.append(round(clock.mono() - began))
                     await asyncio.sleep(0.1 + 0.1 * len(sent))
-                    verdict = permit.answered(next(statuses, 200), {})
+                    signal = permit.answered(next(statuses, 200), {})
 
         async with asyncio.TaskGroup() as tasks:
             for _ in range(4):
@@ -215,7 +216,7 @@ def test_retry_after_holds_everybody(path: Path) -> None:
 
     async def scene(ledger: Ledger, clock: VirtualClock) -> None:
         ledger.declare("x", "id", NINE)
-        assert await ask(ledger, "x", 503, {"retry-after": "20"}) is Verdict.WAIT
+        assert await ask(ledger, "x", 503, {"retry-after": "20"}) is Signal.WAIT
         froze = clock.mono()
         assert ledger.waits() == ()
         async with asyncio.TaskGroup() as tasks:
@@ -234,7 +235,7 @@ def test_retry_after_on_a_200_is_ignored(path: Path) -> None:
         ledger.declare("x", "id", ())
         began = clock.mono()
         for _ in range(5):
-            assert await ask(ledger, "x", 200, {"Retry-After": "60"}) is Verdict.GO
+            assert await ask(ledger, "x", 200, {"Retry-After": "60"}) is Signal.GO
         assert clock.mono() - began < 1
 
     play(path, scene)
@@ -349,7 +350,7 @@ def test_a_second_wire_request_draws_anew_or_is_broken_off(path: Path) -> None:
             assert ledger.windows()["x"][0].used == 2
             with pytest.raises(NoPermit):
                 permit.spend()
-            assert permit.answered(200, {}) is Verdict.GO
+            assert permit.answered(200, {}) is Signal.GO
             with pytest.raises(NoPermit):
                 permit.spend()
         assert ledger.windows()["x"][0].used == 2

@@ -13,18 +13,18 @@ _BELIEVED = 2  # a told wait that was followed, and refused again, so often is n
 _DOUBLINGS = 30
 
 
-class Verdict(StrEnum):
+class Signal(StrEnum):
     """What becomes of a call that was answered."""
 
     GO = "go"  # the answer is one: read it
     WAIT = "wait"  # the server said "later": the same call draws again; no attempt is spent
 
 
-def verdict(status: int, said: Said) -> Verdict:
+def signal(status: int, said: Said) -> Signal:
     """WAIT for a 429 always, for a 403 or 503 with Retry-After, and for a 403 with nothing remaining."""
     told = said.retry_after is not None
     waits = status == 429 or (status in (403, 503) and told) or (status == 403 and said.remaining == 0)
-    return Verdict.WAIT if waits else Verdict.GO
+    return Signal.WAIT if waits else Signal.GO
 
 
 def longest_hold(limits: tuple[Limit, ...]) -> float:

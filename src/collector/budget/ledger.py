@@ -8,7 +8,7 @@ from types import TracebackType
 import structlog
 
 from collector.budget import freeze, headers
-from collector.budget.freeze import Verdict as Verdict
+from collector.budget.freeze import Signal
 from collector.budget.headers import Said
 from collector.budget.journal import Journal
 from collector.budget.limit import Limit
@@ -99,10 +99,6 @@ class Ledger:
             if windows:
                 shown[line.name] = tuple(windows)
         return shown
-
-    def round_trip(self, source: str) -> float:
-        """The average seconds from a send to its answer, the latest weighing most; 0 before the first."""
-        return self._source_lines[source].pace.round_trip
 
     async def _granted(self, line: Line) -> "Permit":
         try:
@@ -201,19 +197,19 @@ class Permit:
             raise
         self._sent_at = self._clock.mono()
 
-    def answered(self, status: int, answer_headers: Mapping[str, str]) -> Verdict:
+    def answered(self, status: int, answer_headers: Mapping[str, str]) -> Signal:
         """Settles the call and learns from the answer. WAIT: draw again for the same jobs, no attempt is spent."""
         assert self._sent_at is not None, "an answer without a send"
         now, sent_at = self._clock.mono(), self._sent_at
         said = headers.read(answer_headers, self._clock.wall())
-        verdict = freeze.verdict(status, said)
+        signal = freeze.signal(status, said)
         self._line.pace.came_back(now - sent_at)
-        if verdict is Verdict.WAIT:
+        if signal is Signal.WAIT:
             self._refused(status, said, sent_at, now)
         else:
             self._accepted(said, sent_at)
         self._settle()
-        return verdict
+        return signal
 
     def _refused(self, status: int, said: Said, sent_at: float, now: float) -> None:
         line = self._line

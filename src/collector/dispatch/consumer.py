@@ -8,7 +8,7 @@ from typing import TypeAlias
 import msgspec
 import structlog
 
-from collector.budget.freeze import Verdict as BudgetVerdict
+from collector.budget.freeze import Signal
 from collector.budget.ledger import Ledger, Permit
 from collector.clock import Clock
 from collector.dispatch.judge import HELD_BACK, Judge, Verdict
@@ -104,7 +104,7 @@ class Consumer:
             self._lane.back(call)
             raise
         else:
-            if permit.answered(got.status, got.headers) is BudgetVerdict.WAIT:
+            if permit.answered(got.status, got.headers) is Signal.WAIT:
                 return await self._told_to_wait(call, got, began, waits)
             await self._read(call, got, began, was_closed=was_closed)
         finally:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from collector.errors import UnreadableFile
-from collector.intake.entry import Judge, looks, shown, tidy
+from collector.intake.entry import Sieve, looks, shown, tidy
 
 _KNOWN = {  # what a name says the ID is of, and the names in the order in which they are preferred
     "post": "tweetidstr tweetid tweetids statusidstr statusid statusids postid postids",
@@ -44,7 +44,7 @@ def setting(example: str) -> str:
     return f"say which with `column = {value}` (a name, or a number from 1) {where}"
 
 
-def is_header(row: Sequence[str], below: Sequence[Sequence[str]], column: int, judge: Judge) -> bool:
+def is_header(row: Sequence[str], below: Sequence[Sequence[str]], column: int, sieve: Sieve) -> bool:
     """True where the first row names columns; judged by the cell over the IDs and the IDs below it."""
     if any(looks(tidy(cell)) or len(cell) > 1000 for cell in row):
         return False
@@ -59,23 +59,23 @@ def is_header(row: Sequence[str], below: Sequence[Sequence[str]], column: int, j
         return like_ids
     if _DIGITS.search(cell) or (cell and not _WORDY.fullmatch(cell)):
         return False
-    if judge.loose:
+    if sieve.loose:
         return bool(cell) and like_ids
-    return judge.key(cell) is None and any(map(judge.holds, under)) and bool(cell or any(map(tidy, row)))
+    return sieve.key(cell) is None and any(map(sieve.holds, under)) and bool(cell or any(map(tidy, row)))
 
 
-def choose(names: Sequence[str] | None, rows: Sequence[Sequence[str]], judge: Judge) -> int | None:
+def choose(names: Sequence[str] | None, rows: Sequence[Sequence[str]], sieve: Sieve) -> int | None:
     """The column of IDs among `rows`, from 0; None where no cell matches. UnreadableFile where two could be it."""
     width = max(map(len, rows), default=0)
     columns = [[row[i] for row in rows if i < len(row) and row[i].strip()] for i in range(width)]
-    holding = [i for i, cells in enumerate(columns) if any(map(judge.holds, cells))]
+    holding = [i for i, cells in enumerate(columns) if any(map(sieve.holds, cells))]
     known = _by_name(names, holding) if names else None
     if known is not None:
         return known
-    if judge.loose:
+    if sieve.loose:
         listed = [i for i in holding if _mostly_ids(columns[i])]
         return _only(listed or holding, names)
-    mostly = [i for i in holding if sum(map(judge.holds, columns[i])) * 2 >= len(columns[i])] or holding
+    mostly = [i for i in holding if sum(map(sieve.holds, columns[i])) * 2 >= len(columns[i])] or holding
     if len(mostly) > 1:
         mostly = [i for i in mostly if not _small_numbers(columns[i])] or mostly
     return _only(mostly, names)

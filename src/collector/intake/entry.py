@@ -46,7 +46,7 @@ def shown(text: str) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
-class Judge:
+class Sieve:
     """The source's id pattern, applied to texts that were tidied."""
 
     def __init__(self, match: Match) -> None:

@@ -7,7 +7,7 @@ import msgspec
 
 from collector.errors import UnreadableFile
 from collector.intake.encoding import Text
-from collector.intake.entry import Judge, is_float, shown, tidy
+from collector.intake.entry import Sieve, is_float, shown, tidy
 from collector.intake.floats import FloatCheck
 from collector.intake.layout import DOCUMENT, Layout, recognise, whole
 from collector.intake.lines import PLAIN, RECORD, Lines, text_of
@@ -50,8 +50,8 @@ class Reader:
         column: str | int | None = None,
         chunk: int = 10_000,
     ) -> None:
-        self._stream, self._judge, self._chunk = stream, Judge(match), chunk
-        self.layout: Layout = recognise(stream, self._judge, column)
+        self._stream, self._sieve, self._chunk = stream, Sieve(match), chunk
+        self.layout: Layout = recognise(stream, self._sieve, column)
         self._begin()
         self._find_one()
         self._begin()
@@ -74,14 +74,14 @@ class Reader:
             yield chunk
 
     def _chunks(self) -> Iterator[Chunk]:
-        layout, judge, blocks = self.layout, self._judge, iter(self._text)
+        layout, sieve, blocks = self.layout, self._sieve, iter(self._text)
         limit = {"lines": PLAIN, "table": RECORD}.get(layout.kind, DOCUMENT)
         lines = Lines(blocks, limit, lambda: self._text.torn)
         match layout.kind:
             case "lines":
                 yield from self._plain(lines)
             case "table":
-                yield from self._gathered(of_table(lines, layout, judge))
+                yield from self._gathered(of_table(lines, layout, sieve))
             case "json lines":
                 yield from self._gathered(of_json_lines(lines, layout.path))
             case "json":
@@ -144,7 +144,7 @@ class Reader:
         block = b"\n".join(batch)
         if block.translate(None, _SIMPLE) or len(max(batch, key=len)) > PLAIN:
             return None
-        keys = list(map(self._judge.match, block.decode("ascii").split("\n")))
+        keys = list(map(self._sieve.match, block.decode("ascii").split("\n")))
         return keys if all(keys) else None  # type: ignore[return-value]
 
     def _careful(self, batch: list[bytes], first: int) -> Chunk:
@@ -165,14 +165,14 @@ class Reader:
 
     def _add(self, chunk: Chunk, number: int, cell: str, why: str = "") -> None:
         """Take a cell's IDs into the chunk, or refuse them."""
-        judge = self._judge
-        if not why and cell.isascii() and cell.isdigit() and (key := judge.match(cell)):
+        sieve = self._sieve
+        if not why and cell.isascii() and cell.isdigit() and (key := sieve.match(cell)):
             chunk.keys.append(key)  # as below, but at once: nearly all cells are so
             return
-        for text in judge.parts(cell) if self.layout.lists and not why else (tidy(cell),):
-            key = None if why else judge.key(text)
+        for text in sieve.parts(cell) if self.layout.lists and not why else (tidy(cell),):
+            key = None if why else sieve.key(text)
             if key is None:
                 self._floats.refused += is_float(text)
-                chunk.refused.append(Refused(number, shown(text), why or judge.why(text)))
+                chunk.refused.append(Refused(number, shown(text), why or sieve.why(text)))
             else:
                 chunk.keys.append(key)

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from collector.intake.columns import choose, fold, is_known
-from collector.intake.entry import Judge
+from collector.intake.entry import Sieve
 
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _ARRAY = msgspec.json.Decoder(list[Raw])
@@ -101,28 +101,28 @@ def _scalar(value: bytes | Raw) -> str | None:
     return bytes(value).decode() if begin in _NUMBER else None
 
 
-def find(value: bytes | Raw, judge: Judge, deep: int = 0) -> Path | None:
+def find(value: bytes | Raw, sieve: Sieve, deep: int = 0) -> Path | None:
     """Where the IDs are in a value; None where no place is known. UnreadableFile where there are two."""
     kind = _begin(value)
     if kind == b"[" and deep < _DEEPEST:
-        found = (find(element, judge, deep + 1) for element in _ARRAY.decode(value)[:_SEEN])
+        found = (find(element, sieve, deep + 1) for element in _ARRAY.decode(value)[:_SEEN])
         return next((path for path in found if path is not None), None)
     if kind == b"{" and deep < _DEEPEST:
-        return _find_inside(_OBJECT.decode(value), judge, deep)
+        return _find_inside(_OBJECT.decode(value), sieve, deep)
     text = _scalar(value)
-    return () if text is not None and deep and judge.holds(text) else None
+    return () if text is not None and deep and sieve.holds(text) else None
 
 
-def _find_inside(members: dict[str, Raw], judge: Judge, deep: int) -> Path | None:
+def _find_inside(members: dict[str, Raw], sieve: Sieve, deep: int) -> Path | None:
     plain = {name: text for name, raw in members.items() if (text := _scalar(raw)) is not None}
     own = next((name for name in ("id", "id_str") if name in plain), None)
-    if own and any(judge.holds(text) for text in _inside(members, (own,), deep) if text):
+    if own and any(sieve.holds(text) for text in _inside(members, (own,), deep) if text):
         return (own,)
     for name in (*_WRAPPERS, *filter(is_known, members)):
         if name in members and _begin(members[name]) in (b"[", b"{"):
-            path = find(members[name], judge, deep + 1)
+            path = find(members[name], sieve, deep + 1)
             if path is not None:
                 return (name, *path)
     names = [name for name in plain if is_known(name)]
-    column = choose(names, [[plain[name] for name in names]], judge) if names else None
+    column = choose(names, [[plain[name] for name in names]], sieve) if names else None
     return (own,) if own and column is None else (names[column],) if column is not None else None

@@ -11,7 +11,7 @@ from collector.errors import UnreadableFile
 from collector.intake import jsonids
 from collector.intake.columns import called_column, choose, fold, is_header, is_known, setting
 from collector.intake.encoding import BLOCK, Text
-from collector.intake.entry import Judge, looks, shown, tidy
+from collector.intake.entry import Sieve, looks, shown, tidy
 from collector.intake.lines import RECORD, Lines, Rows, text_of
 
 DOCUMENT = 64_000_000  # bytes in one JSON document, or in one line of JSON
@@ -35,16 +35,16 @@ class Layout(msgspec.Struct, frozen=True):
     path: jsonids.Path = ()
 
 
-def recognise(stream: BinaryIO, judge: Judge, column: str | int | None) -> Layout:
+def recognise(stream: BinaryIO, sieve: Sieve, column: str | int | None) -> Layout:
     """The layout of a seekable file; UnreadableFile where it has none that is sure."""
     text = Text(stream)
     sample = _sample(text)
     if not sample:
         layout = Layout("lines", "one ID a line")
     elif sample[0].lstrip()[:1] in (b"{", b"["):
-        layout = _json(stream, judge, column)
+        layout = _json(stream, sieve, column)
     else:
-        layout = _columns(sample, judge, column)
+        layout = _columns(sample, sieve, column)
     return msgspec.structs.replace(layout, text=", ".join([*text.said, layout.text]))
 
 
@@ -56,16 +56,16 @@ def _sample(text: Text) -> list[bytes]:
     return sample or ([lines.rest] if lines.rest else [])
 
 
-def _columns(sample: list[bytes], judge: Judge, asked: str | int | None) -> Layout:
+def _columns(sample: list[bytes], sieve: Sieve, asked: str | int | None) -> Layout:
     separator = _separator(sample)
     first = tidy(text_of(sample[0]))
     if separator == "\t" and not any(mark in first for mark in _SEPARATORS) and _names_all(first, asked):
         separator = None  # the one column holds lists
     if separator is None:
-        return _one_column([[text_of(line)] for line in sample], judge, asked)
+        return _one_column([[text_of(line)] for line in sample], sieve, asked)
     rows = list(_rows(sample, separator))
     rows[0] = _header_cells(sample[0], rows)
-    return _table(rows, separator, judge, asked) or _one_column([[text_of(line)] for line in sample], judge, asked)
+    return _table(rows, separator, sieve, asked) or _one_column([[text_of(line)] for line in sample], sieve, asked)
 
 
 def _names_all(first: str, asked: str | int | None) -> bool:
@@ -101,18 +101,18 @@ def _header_cells(line: bytes, rows: list[Cells]) -> Cells:
     return next((cells for cells in split if len(cells) == width), rows[0])
 
 
-def _table(rows: list[Cells], separator: str, judge: Judge, asked: str | int | None) -> Layout | None:
+def _table(rows: list[Cells], separator: str, sieve: Sieve, asked: str | int | None) -> Layout | None:
     """None where no cell of any column is an ID, nor a name tells."""
     names = None if any(looks(tidy(cell)) for cell in rows[0]) else rows[0]
     below = rows[1:] or rows
-    column = choose(names, below, judge) if asked is None else _asked(asked, rows)
+    column = choose(names, below, sieve) if asked is None else _asked(asked, rows)
     if column is None:
         known = [i for i, name in enumerate(rows[0]) if is_known(name)]
         if len(known) != 1:
             return None
         column = known[0]
     named = isinstance(asked, str) and column < len(rows[0]) and fold(rows[0][column]) == fold(asked)
-    header = named or is_header(rows[0], rows[1:], column, judge)
+    header = named or is_header(rows[0], rows[1:], column, sieve)
     kind = {",": "CSV", "\t": "TSV"}.get(separator, f"table separated by `{separator}`")
     text = f"{kind}, {called_column(column, rows[0] if header else None)}, {'header' if header else 'no header'}"
     lists = header or asked is not None
@@ -134,12 +134,12 @@ def _asked(asked: str | int, rows: list[Cells]) -> int:
     )
 
 
-def _one_column(rows: list[Cells], judge: Judge, asked: str | int | None) -> Layout:
+def _one_column(rows: list[Cells], sieve: Sieve, asked: str | int | None) -> Layout:
     first = tidy(rows[0][0])
     named = isinstance(asked, str) and fold(first) == fold(asked)
-    header = named or is_header(rows[0], rows[1:], 0, judge)
+    header = named or is_header(rows[0], rows[1:], 0, sieve)
     # One column leaves no choice: a source's `column` for its tables does not forbid a plain list.
-    if asked is not None and str(asked) != "1" and not named and (header or not _holds_ids(rows, judge)):
+    if asked is not None and str(asked) != "1" and not named and (header or not _holds_ids(rows, sieve)):
         raise UnreadableFile(f"no column {asked!r} in it: it has one column, which begins with {shown(first)!r}")
     lists = header and _names_all(first, asked)
     return Layout(
@@ -147,16 +147,16 @@ def _one_column(rows: list[Cells], judge: Judge, asked: str | int | None) -> Lay
     )
 
 
-def _holds_ids(rows: list[Cells], judge: Judge) -> bool:
+def _holds_ids(rows: list[Cells], sieve: Sieve) -> bool:
     texts = [tidy(row[0]) for row in rows]
-    return any(map(looks if judge.loose else judge.key, texts))
+    return any(map(looks if sieve.loose else sieve.key, texts))
 
 
-def _json(stream: BinaryIO, judge: Judge, asked: str | int | None) -> Layout:
+def _json(stream: BinaryIO, sieve: Sieve, asked: str | int | None) -> Layout:
     if isinstance(asked, int):
         raise UnreadableFile(f"this is JSON, which has no column {asked}; {setting('data.id')}")
     kind, values = _json_values(stream)
-    path = jsonids.path_of(asked) if asked else _path(values, judge)
+    path = jsonids.path_of(asked) if asked else _path(values, sieve)
     where = f"`{'.'.join(path)}`" if path else "a list of IDs"
     return Layout(kind, f"{'JSON lines' if kind == 'json lines' else 'one JSON document'}, {where}", path=path)
 
@@ -199,8 +199,8 @@ def _first(blocks: Iterable[bytes], most: int) -> Iterator[bytes]:
             return
 
 
-def _path(values: Iterator[bytes], judge: Judge) -> jsonids.Path:
-    found = (jsonids.find(value, judge) for value in values)
+def _path(values: Iterator[bytes], sieve: Sieve) -> jsonids.Path:
+    found = (jsonids.find(value, sieve) for value in values)
     path = next((path for path in found if path is not None), None)
     if path is None:
         raise UnreadableFile(f"this is JSON without `id`, `data` or another known place of IDs; {setting('data.id')}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from collector.intake import jsonids
-from collector.intake.entry import Judge, looks, tidy
+from collector.intake.entry import Sieve, looks, tidy
 from collector.intake.layout import DOCUMENT, Layout
 from collector.intake.lines import RECORD, Lines, Rows, text_of
 
@@ -24,14 +24,14 @@ class Record(NamedTuple):
     entries: list[Entry]
 
 
-def of_table(lines: Lines, layout: Layout, judge: Judge) -> Iterator[Record]:
+def of_table(lines: Lines, layout: Layout, sieve: Sieve) -> Iterator[Record]:
     """One record a row, with the cell of the layout's column."""
     column = layout.column
 
     def a_row(cells: list[str]) -> bool:
         if len(cells) != layout.width:
             return False
-        return looks(tidy(cells[column])) if judge.loose else judge.holds(cells[column])
+        return looks(tidy(cells[column])) if sieve.loose else sieve.holds(cells[column])
 
     rows = Rows(iter(lines), layout.separator, a_row)
     for cells in rows:
