@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test lint check format bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/collector demo
@@ -11,12 +11,13 @@ demo: $(VENV)/installed
 test: $(VENV)/dev
 	$(BIN)/pytest
 
-check: $(VENV)/dev
+lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest
+
+check: lint test
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .

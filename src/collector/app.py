@@ -95,7 +95,7 @@ class App:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-            stack.callback(loop.remove_signal_handler, number)
+            stack.callback(_ignore, loop, number)
 
     async def _open(self, stack: AsyncExitStack) -> None:
         """Every resource, in the order in which they need each other; the stack closes them in the reverse."""
@@ -182,6 +182,12 @@ class App:
     def _health(self) -> Health:
         trouble = self._disk_trouble()
         return Health(not trouble, trouble[0].what if trouble else None)
+
+
+def _ignore(loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
+    """A process that is at its end is not to be killed by one more signal, but to end with its exit code."""
+    loop.remove_signal_handler(number)
+    signal.signal(number, signal.SIG_IGN)
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

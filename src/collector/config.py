@@ -1,6 +1,7 @@
 """The whole configuration: one TOML file, read once, frozen, with all its problems told at once."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ VARIABLE = "COLLECTOR_CONFIG"
 _TABLES = ("service", "admin", "secret", "source")
 _KEYS = ("root", "default_source", *_TABLES)
 _LATER = ("budget",)
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -60,7 +62,7 @@ class SecretPlace(Strict):
     """`[secret] name = { … }`: where a secret is kept."""
 
     credential: str | None = None
-    env: str | None = None
+    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     file: str | None = None
 
     @model_validator(mode="after")
@@ -123,9 +125,12 @@ def find(given: Path | None) -> Path:
     raise ConfigError("no configuration", [Problem("--config", "(not given)", expected)])
 
 
-def load(path: Path) -> Config:
-    """Reads and checks a configuration; ConfigError holds every problem."""
-    return _build(path, _table(path))
+def load(path: Path, *, secrets: bool = True) -> Config:
+    """Reads and checks a configuration; ConfigError holds every problem.
+
+    Without `secrets` none is fetched: who only looks at the service need not have them.
+    """
+    return _build(path, _table(path), fetch=secrets)
 
 
 def _table(path: Path) -> dict[str, Any]:
@@ -139,24 +144,24 @@ def _table(path: Path) -> dict[str, Any]:
         raise ConfigError(str(path), [Problem("file", str(path), f"TOML: {error}")]) from error
 
 
-def _build(path: Path, table: dict[str, Any]) -> Config:
+def _build(path: Path, table: dict[str, Any], *, fetch: bool) -> Config:
     problems: list[Problem] = [_unknown(key, table[key]) for key in table if key not in _KEYS]
     tables = {}
     for key in _TABLES:
         tables[key] = table.get(key, {})
         if not isinstance(tables[key], dict):
-            problems.append(Problem(key, repr(tables[key]), f"a table, [{key}]"))
+            problems.append(Problem(key, "***" if key == "secret" else repr(tables[key]), f"a table, [{key}]"))
             tables[key] = {}
     service = _model(Service, "service", tables["service"], problems)
     admin = _model(Admin, "admin", tables["admin"], problems)
     sources = _sources(tables["source"], problems)
-    secrets = _secrets(path.parent, tables["secret"], problems)
+    secrets = _secrets(path.parent, tables["secret"], problems, fetch=fetch)
     problems += _missing_secrets(tables["source"], tables["secret"])
     default = table.get("default_source")
-    if default is not None and default not in tables["source"]:
+    if default is not None and not (isinstance(default, str) and default in tables["source"]):
         problems.append(Problem("default_source", repr(default), f"a declared source ({_names(tables['source'])})"))
     root = table.get("root", ".")
-    if not isinstance(root, str) or not root:
+    if not isinstance(root, str) or not root.isprintable() or not root:
         problems.append(Problem("root", repr(root), "a folder"))
     if problems:
         raise ConfigError(str(path), problems)
@@ -184,9 +189,9 @@ def _sources(tables: dict[str, Any], problems: list[Problem]) -> dict[str, Spec]
     if not tables:
         problems.append(Problem("source", "(not there)", "at least one [source.NAME]"))
     for name, table in tables.items():
-        if not name.replace("_", "").replace("-", "").isalnum() or not name.isascii():
+        if not _NAME.fullmatch(name):
             problems.append(
-                Problem(f"source.{name}", repr(name), "a name of letters, digits, _ and -, since it is a folder")
+                Problem(f"source.{name}", repr(name), "at most 64 letters, digits, _ and -: it is a folder")
             )
         if not isinstance(table, dict):
             problems.append(Problem(f"source.{name}", repr(table), f"a table, [source.{name}]"))
@@ -198,7 +203,7 @@ def _sources(tables: dict[str, Any], problems: list[Problem]) -> dict[str, Spec]
     return found
 
 
-def _secrets(folder: Path, tables: dict[str, Any], problems: list[Problem]) -> dict[str, Secret]:
+def _secrets(folder: Path, tables: dict[str, Any], problems: list[Problem], *, fetch: bool) -> dict[str, Secret]:
     found = {}
     for name, table in tables.items():
         # The table itself is never shown: somebody may have written the secret where its place belongs.
@@ -208,13 +213,13 @@ def _secrets(folder: Path, tables: dict[str, Any], problems: list[Problem]) -> d
         faults: list[Problem] = []
         place = _model(SecretPlace, f"secret.{name}", table, faults)
         problems += [Problem(fault.key, "***", fault.expected) for fault in faults]
-        if place is None:
+        if place is None or not fetch:
             continue
         try:
             value = place.fetch(folder)
         except LookupError as error:
-            shown = ", ".join(f'{key} = "{value}"' for key, value in table.items())
-            problems.append(Problem(f"secret.{name}", f"{{ {shown} }}", str(error.args[0])))
+            [(kind, where)] = table.items()
+            problems.append(Problem(f"secret.{name}", f'{{ {kind} = "{where}" }}', str(error.args[0])))
             continue
         if not value.reveal().isprintable():
             problems.append(Problem(f"secret.{name}", "***", "one line of printable characters"))

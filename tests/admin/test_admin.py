@@ -126,6 +126,19 @@ async def test_a_foreign_host_is_refused(host: str) -> None:
         assert "`hosts` under [admin]" in (await answer.json())["error"]
 
 
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example:8090"])
+async def test_a_page_of_another_site_is_refused(origin: str) -> None:
+    """Its Origin tells, whatever Host it asked for."""
+    async with serving() as session, session.get("/status", headers={"Origin": origin}) as answer:
+        assert answer.status == 403
+
+
+async def test_a_page_of_our_own_is_served() -> None:
+    """A browser names the Origin for requests of our own page too."""
+    async with serving() as session, session.get("/status", headers={"Origin": "http://localhost:8090"}) as answer:
+        assert answer.status == 200
+
+
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:9000", "[::1]:8090", "collector.example.org"])
 async def test_our_hosts_are_served(host: str) -> None:
     """Loopback names with any port, as a tunnel has them, and the names of the configuration."""

@@ -93,7 +93,7 @@ def test_the_source_may_be_left_out_where_one_is_meant(folder: Path, ids: Path, 
     [
         (["ids.txt", "--source", "nope"], "no source 'nope'"),
         (["nowhere.txt", "--source", "posts"], "cannot read nowhere.txt: No such file or directory"),
-        (["watch", "--source", "posts"], "cannot read watch: Is a directory"),
+        (["watch", "--source", "posts"], "cannot add watch: it is no regular file"),
         (["ids.txt", "--source", "posts", "--name", ".hidden"], "would be left alone"),
         (["ids.txt", "--source", "posts", "--name", "ids.part"], "would be left alone"),
         (["ids.txt", "--source", "posts", "--name", "a/b"], "plain file name"),

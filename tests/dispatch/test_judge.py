@@ -13,7 +13,7 @@ MANY = Spec.model_validate({"url": "http://api/items?ids={ids}", "pack": 100, "t
 
 
 def judge(spec: Spec, breaker: Breaker | None = None) -> Judge:
-    return Judge("posts", spec, breaker or Breaker("http://api"), Random(1))
+    return Judge(spec, breaker or Breaker("http://api"), Random(1))
 
 
 def call(*keys: str, **values: object) -> Call:
@@ -47,10 +47,40 @@ HUNDRED = tuple(f"{i:03}" for i in range(100))
 )
 def test_what_blames_the_id_alone_splits_a_pack(reading: Reading, alone: Outcome) -> None:
     """One culprit costs the innocent of its pack a smaller pack and no attempt."""
-    assert only(weigh(judge(ONE), call("1"), reading).outcomes) == alone
+    one = judge(ONE)
+    weigh(one, call("0"), found("0"))
+    assert only(weigh(one, call("1"), reading).outcomes) == alone
     for _, outcome in weigh(judge(MANY), call(*HUNDRED), reading).outcomes:
         assert isinstance(outcome, PutOff)
         assert (outcome.attempt, outcome.pack_max, outcome.delay) == (False, 50, 0)
+
+
+@pytest.mark.parametrize(
+    ("reading", "settled"),
+    [(Missing("http-404"), Gone("http-404")), (Refused(400, "http-400"), Invalid("http-400"))],
+)
+def test_before_anything_was_found_only_a_second_asking_settles_an_id(
+    reading: Missing | Refused, settled: Outcome
+) -> None:
+    """With a wrong url every ID looks so: when the source stops for it, none of them has been written off. But a few
+    IDs that are really so end."""
+    one = judge(ONE)
+    verdicts = [weigh(one, call(str(n)), reading) for n in range(ALIKE_STOPS)]
+    assert all(isinstance(only(verdict.outcomes), PutOff) for verdict in verdicts)
+    assert verdicts[-1].stop is not None
+    few = judge(ONE)
+    assert [weigh(few, call(str(n)), reading).stop for n in range(12)] == [None] * 12
+    again = [weigh(few, call(str(n), reason=reading.reason), reading) for n in range(12)]
+    assert all(only(verdict.outcomes) == settled and verdict.stop is None for verdict in again)
+
+
+def test_a_source_that_found_something_before_this_start_is_not_doubted() -> None:
+    """A list that begins with deleted IDs is no wrong url."""
+    known = Judge(ONE, Breaker("http://api"), Random(1), ever_good=True)
+    for number in range(3 * ALIKE_STOPS):
+        verdict = weigh(known, call(str(number)), Missing("http-404"))
+        assert only(verdict.outcomes) == Gone("http-404")
+        assert verdict.stop is None
 
 
 def test_an_unreadable_answer_is_a_failed_try_and_tries_end() -> None:

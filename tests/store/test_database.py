@@ -118,3 +118,27 @@ async def test_commits_survive_a_power_cut_by_the_settings(tmp_path: Path) -> No
     async with database.opened(tmp_path / "c.db") as db, db.write() as write:
         assert await write.rows("PRAGMA synchronous") == [(2,)]
         assert await write.rows("PRAGMA journal_mode") == [("wal",)]
+
+
+async def test_a_database_that_was_removed_is_noticed(tmp_path: Path) -> None:
+    """Writing on into a file without a name would look well and keep nothing."""
+    path = tmp_path / "c.db"
+    async with database.opened(path) as db:
+        path.rename(tmp_path / "elsewhere.db")
+        with pytest.raises(StoreBusy, match="removed or replaced"):
+            async with db.write():
+                pass
+        (tmp_path / "elsewhere.db").rename(path)
+        async with db.write() as write:
+            await write.change("INSERT INTO meta VALUES ('back', '')")
+
+
+async def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    """Tables that are not ours under our file's name are an error in plain words."""
+    path = tmp_path / "c.db"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE theirs (a)")
+    db.close()
+    with pytest.raises(StoreError, match="another program"):
+        async with database.opened(path):
+            pass

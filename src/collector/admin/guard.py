@@ -26,7 +26,7 @@ def is_ours(given: str | None, hosts: frozenset[str]) -> bool:
 
 
 def host_check(hosts: frozenset[str]) -> Middleware:
-    """A middleware that answers 421 to whoever means another host."""
+    """A middleware that answers 421 to whoever means another host, and 403 to a page of another site."""
     ours = frozenset(host.lower() for host in hosts)
 
     @web.middleware
@@ -37,6 +37,9 @@ def host_check(hosts: frozenset[str]) -> Middleware:
                 421,
                 "this Host is not one of ours: ask by a loopback name, or add the name to `hosts` under [admin]",
             )
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is not None and not is_ours(origin.partition("://")[2], ours):
+            return refusal(403, "this Origin is not one of ours: a page of another site may not ask")
         return await handler(request)
 
     return check

@@ -39,7 +39,7 @@ def add(
     """
     from collector.host import lock
 
-    config = option.load(config_path)
+    config = option.load(config_path, secrets=False)
     chosen = _source(config, source)
     wanted = _name(file, name)
     with _opened(file) as stream:
@@ -79,10 +79,14 @@ def _name(file: str, given: str | None) -> str:
 
 
 def _column(given: str | None) -> str | int | None:
+    if given is not None and (not given.strip() or (given.lstrip("+-").isdecimal() and int(given) < 1)):
+        raise UsageError(f"--column {given!r}: expected the column's header, or its number from 1")
     return int(given) if given and given.isascii() and given.isdigit() else given
 
 
 def _opened(file: str) -> BinaryIO:
+    if file != "-" and Path(file).exists() and not Path(file).is_file():
+        raise UsageError(f"cannot add {file}: it is no regular file")
     try:
         return sys.stdin.buffer if file == "-" else Path(file).open("rb")
     except OSError as error:

@@ -24,11 +24,11 @@ config_file = click.option(
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document for programs.")
 
 
-def load(config_path: Path | None) -> Config:
+def load(config_path: Path | None, *, secrets: bool = True) -> Config:
     """The configuration that a command works with; ConfigError holds every problem."""
     from collector import config  # pydantic takes longer to import than help may take
 
-    return config.load(config.find(config_path))
+    return config.load(config.find(config_path), secrets=secrets)
 
 
 def say(as_json: bool, facts: dict[str, Any], text: str) -> None:

@@ -82,7 +82,10 @@ def _text(config: Config) -> str:
     lines = [f"ok: {option.near(config.path)}, {count} {'source' if count == 1 else 'sources'}"]
     for name, spec in config.sources.items():
         pack = f"up to {spec.pack} IDs a call" if spec.packed else "one ID a call"
-        limits = " and ".join(map(str, spec.limit)) or "no limit declared: it is learnt from the answers"
+        limits = (
+            " and ".join(map(str, spec.limit))
+            or "no limit declared: it is asked as fast as it answers, until it says to wait"
+        )
         lines.append(f"  {name}: {spec.url}, {pack}, {limits}")
     lines += [f"  state folder: {config.root}", f"  drop ID files in: {_drop(config)}"]
     lines.append(f"  status: {_where(config)}")

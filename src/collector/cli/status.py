@@ -26,7 +26,7 @@ _EVERY = 1.0  # seconds from one look to the next
 @option.as_json
 def status(watch: bool, config_path: Path | None, as_json: bool) -> None:
     """Show counts, budgets, what is waited for and when it will be done."""
-    config = option.load(config_path)
+    config = option.load(config_path, secrets=False)
     if watch:
         with suppress(KeyboardInterrupt):  # its ordinary end
             (_repeat if as_json else _follow)(config)

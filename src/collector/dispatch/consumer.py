@@ -18,6 +18,7 @@ from collector.model import Attempt, Call, PutOff, Result
 from collector.sources import answer
 from collector.sources.answer import Answer, Faulty, Good, Reading, Refused, Unreadable
 from collector.sources.http import Client
+from collector.sources.request import Endpoint
 
 NO_PERMIT_DELAY = 1.0  # seconds
 DISK_DELAY = 2.0  # seconds
@@ -126,10 +127,7 @@ class Consumer:
 
     async def _read(self, call: Call, got: Answer, began: float, *, was_closed: bool) -> None:
         endpoint = self._client.endpoints[self._lane.name]
-        reading = answer.read(endpoint.spec, call.keys, got)
-        if not isinstance(reading, Good):
-            # Some servers repeat the URL in what they say.
-            reading = msgspec.structs.replace(reading, detail=endpoint.masked(reading.detail.encode()).decode())
+        reading = _masked(answer.read(endpoint.spec, call.keys, got), endpoint)
         verdict = self._weigh(call, reading, was_closed=was_closed)
         attempt = verdict.reason and self._attempt(got.status, got.headers, verdict.reason, began)
         await self._hand_over(call, verdict, attempt or None, reading)
@@ -160,6 +158,19 @@ class Consumer:
         seen = {name.lower(): value[:200] for name, value in headers.items() if _LIMIT_HEADER.fullmatch(name)}
         took = round(self._clock.mono() - began, 3)
         return Attempt(self._clock.wall(), status, reason, msgspec.json.encode(seen).decode(), took)
+
+
+def _masked(reading: Reading, endpoint: Endpoint) -> Reading:
+    """What an answer says, without the source's secrets: some servers repeat the URL or the header."""
+    if not endpoint.spec.secrets:
+        return reading
+    if not isinstance(reading, Good):
+        return msgspec.structs.replace(reading, **endpoint.masked_words(reading.reason, reading.detail))
+    masked = {
+        key: msgspec.structs.replace(lost, **endpoint.masked_words(lost.reason, lost.detail))
+        for key, lost in reading.gone.items()
+    }
+    return msgspec.structs.replace(reading, gone=masked)
 
 
 def _without_answer(error: RequestError) -> Reading:

@@ -41,7 +41,7 @@ class Dispatcher:
         self.feeders: list[Feeder] = []
         self.consumers: list[Consumer] = []
         for name, lane in self.lanes.items():
-            judge = Judge(name, lane.spec, lane.breaker, random)
+            judge = Judge(lane.spec, lane.breaker, random, ever_good=_ever_good(store, name))
             endpoint = client.endpoints[name]
             shelf = Shelf(name, judge.pack, endpoint.room, endpoint.weight, endpoint.alone)
             self.feeders.append(Feeder(lane, shelf, judge, store, self.recorder.put, clock))
@@ -78,6 +78,10 @@ class Dispatcher:
     def sources(self) -> dict[str, SourceLive]:
         """Each source's state, and why it is so."""
         return {name: _state(lane) for name, lane in self.lanes.items()}
+
+
+def _ever_good(store: Store, source: str) -> bool:
+    return any(store.books.count(batch.id, State.FOUND) for batch in store.batches.all() if batch.source == source)
 
 
 def _state(lane: Lane) -> SourceLive:

@@ -1,4 +1,4 @@
-"""What an answer means for each job of a call, seen beside the answers around it .
+"""What an answer means for each job of a call, seen beside the answers around it.
 
 Pure but for the source's own memory: no I/O, no waiting.
 """
@@ -19,6 +19,7 @@ HELD_BACK = 20  # times, of one call
 MOST_REMEMBERED = 10_000  # jobs that met a fault
 RECENT_CALLS, RECENT_SECONDS = 20, 300.0  # how far back a good answer says that others succeed
 CUT_SHORT = 0.1  # share of absent IDs that are found at the second asking; less is chance
+UNSURE_DELAY = 2.0  # seconds until an ID is asked again that was missing before anything was found
 DENIED_DELAY = 5.0  # seconds until a refused credential is tried again
 
 Outcomes: TypeAlias = tuple[tuple[Job, Outcome], ...]
@@ -37,10 +38,10 @@ class Verdict(msgspec.Struct, frozen=True):
 class Judge:
     """The memory of one source that gives an answer its meaning."""
 
-    def __init__(self, source: str, spec: Spec, breaker: Breaker, random: Random) -> None:
-        self._source, self._spec, self._breaker, self._random = source, spec, breaker, random
+    def __init__(self, spec: Spec, breaker: Breaker, random: Random, *, ever_good: bool = False) -> None:
+        self._spec, self._breaker, self._random = spec, breaker, random
         self.pack = spec.pack if spec.packed else 1
-        self._ever_good = False
+        self._ever_good = ever_good  # whether the source ever found anything, before this start too
         self._since_good = 0  # answers since the last good one
         self._good_at = float("-inf")  # loop time
         self._denied: tuple[int, tuple[str, ...], int] | None = None  # status, keys, times since a good answer
@@ -56,16 +57,21 @@ class Judge:
             case Missing():
                 if self._ever_good:
                     self._since_good, self._good_at = 0, now
-                return self._after(self._missing(call, reading), reading.reason, now, alike=not self._ever_good)
+                outcome = Gone(reading.reason, reading.detail)
+                return self._after(call, self._no(call, reading, outcome), reading, alike=not self._ever_good)
             case Refused(status=0):
-                return Verdict(self._refused(call, reading), reading.reason)  # it was never sent
+                outcomes = self._split(call, reading.reason, reading.detail)  # it was never sent
+                if len(call.keys) == 1:
+                    outcomes = _each(call, Invalid(reading.reason, reading.detail))
+                return Verdict(outcomes, reading.reason)
             case Refused():
                 alone = len(call.keys) == 1 or not self._ever_good
-                return self._after(self._refused(call, reading), reading.reason, now, alike=alone)
+                invalid = Invalid(reading.reason, reading.detail)
+                return self._after(call, self._no(call, reading, invalid), reading, alike=alone)
             case Denied():
                 return self._denial(call, reading)
             case Unreadable():
-                return self._after(self._failed_try(call, reading), reading.reason, now, alike=True)
+                return self._after(call, self._failed_try(call, reading), reading, alike=True)
             case Faulty():
                 return self._fault(call, reading, now, was_closed=was_closed)
             case _:
@@ -116,15 +122,14 @@ class Judge:
         half = max(1, min(job.pack_max or self.pack, self.pack // 2))
         return PutOff(0, ABSENT, "left out of an answer without a word", pack_max=half)
 
-    def _missing(self, call: Call, reading: Missing) -> Outcomes:
+    def _no(self, call: Call, reading: Missing | Refused, outcome: Gone | Invalid) -> Outcomes:
+        """The API will not give it. Before a first good answer that may be a wrong url as well, so only a second
+        asking settles it."""
         if len(call.keys) > 1:
             return self._split(call, reading.reason, reading.detail)
-        return _each(call, Gone(reading.reason, reading.detail))
-
-    def _refused(self, call: Call, reading: Refused) -> Outcomes:
-        if len(call.keys) > 1:
-            return self._split(call, reading.reason, reading.detail)
-        return _each(call, Invalid(reading.reason, reading.detail))
+        if self._ever_good or all(job.reason == reading.reason for job in call.jobs):
+            return _each(call, outcome)
+        return _each(call, PutOff(UNSURE_DELAY, reading.reason, reading.detail))
 
     def _failed_try(self, call: Call, reading: Unreadable) -> Outcomes:
         if len(call.keys) > 1:
@@ -183,17 +188,21 @@ class Judge:
         recently = self._since_good <= RECENT_CALLS or now - self._good_at <= RECENT_SECONDS
         return self._ever_good and recently
 
-    def _after(self, outcomes: Outcomes, reason: str, now: float, *, alike: bool) -> Verdict:
+    def _after(
+        self, call: Call, outcomes: Outcomes, reading: Missing | Refused | Unreadable, *, alike: bool
+    ) -> Verdict:
         """Counts failures that are all alike: many in a row mean that the source is declared wrongly."""
         self._since_good += 1
         self._breaker.good()  # it is there, whatever it says
-        if not alike:
-            return Verdict(outcomes, reason)
+        reason = reading.reason
+        if not alike or (self._alike[0] == reason and all(job.reason == reason for job in call.jobs)):
+            return Verdict(outcomes, reason)  # the second asking of the same IDs says nothing new
         self._alike = (reason, self._alike[1] + 1 if self._alike[0] == reason else 1)
         if self._alike[1] < ALIKE_STOPS:
             return Verdict(outcomes, reason)
-        why = f"{ALIKE_STOPS} calls in a row ended with {reason}: look at the url, params and items of this source"
-        return Verdict(outcomes, reason, stop=f"{why}, mend them and start again")
+        why = f"{ALIKE_STOPS} calls in a row ended with {reason} and none was good"
+        what = "look at the url, params and items of this source; if they are right, these IDs may all be so"
+        return Verdict(outcomes, reason, stop=f"{why}: {what}. No ID is lost; start again to go on")
 
 
 def _each(call: Call, outcome: Outcome) -> Outcomes:

@@ -22,7 +22,7 @@ def hold(root: Path) -> Iterator[None]:
     try:
         _take(fd, root)
         os.ftruncate(fd, 0)
-        os.pwrite(fd, _words().encode(), 0)
+        os.pwrite(fd, _words().encode(errors="backslashreplace"), 0)
         try:
             yield
         finally:

@@ -73,7 +73,8 @@ class Loader:
                 place = await thread.run(lambda: self._move(path, batch))
             except OSError as error:
                 await self._forget(batch)
-                raise files.Left("file_cannot_be_moved", f"it cannot be moved: {error.strerror or error}") from error
+                told = f"it cannot be moved to {self._config.batches}: {error.strerror or error}"
+                raise files.Left("file_cannot_be_moved", f"{told}; make that folder writable") from error
             return await self._load(batch, spec, place)
 
     async def go_on(self) -> None:

@@ -45,7 +45,7 @@ def estimate(ids: int, spec: Spec) -> str:
     said = f"{_counted(calls, 'request')}, about {length}"
     if spec.limit:
         return f"{said} ({', '.join(map(str, spec.limit))}; as if nothing else drew from them)"
-    return f"{said} or more: the source declares no limit, and the API's own is learnt from its answers"
+    return f"{said} or more: the source declares no limit, so the API's own decides"
 
 
 def text(receipt: Receipt) -> str:

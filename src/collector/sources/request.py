@@ -15,8 +15,10 @@ from collector import __version__
 from collector.errors import RequestError
 from collector.host.secret import Secret
 from collector.sources.spec import PLACE, Spec
+from collector.sources.words import slug
 
 LONGEST_URL = 8_000
+_KNOWN_BY = 8  # characters
 _SHORTEST_MASKED = 6  # a shorter secret is found in any text
 
 
@@ -92,6 +94,13 @@ class Endpoint:
             for form in {value.encode(), _encode(value).encode()} if len(value) >= _SHORTEST_MASKED else ():
                 body = body.replace(form, b"***")
         return body
+
+    def masked_words(self, reason: str, detail: str) -> dict[str, str]:
+        """A reason and a detail without the source's secrets."""
+        values = [value for value in self._values.values() if len(value) >= _SHORTEST_MASKED]
+        # A reason is cut short, so the beginning of a secret is enough to know it by.
+        told = any(slug(value)[:_KNOWN_BY] in reason for value in values if slug(value))
+        return {"reason": "masked" if told else reason, "detail": self.masked(detail.encode()).decode()}
 
     def _weigh(self) -> None:
         """`room`: the characters a URL has for IDs. A call may hold the IDs whose weights fit, and always one."""

@@ -28,6 +28,7 @@ _LATER = (
     *("min_free", "notify", "allow_remote", "use", "call", "next", "max_pages", "from", "per_call", "max_children"),
     *("window", "budget", "on", "auth", "cost", "options", "columns", "price"),
 )
+_PASSWORD = re.compile(r"//[^/@]+@")
 PLACE = re.compile(r"\{(id|ids|secret\.([A-Za-z0-9_-]+))\}")
 _ODD = re.compile(r"\{[A-Za-z][\w. -]*\}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -40,7 +41,7 @@ def _url(text: str) -> str:
         url = URL(PLACE.sub("x", text))
     except ValueError as error:
         raise ValueError("an http or https address") from error
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not url.host or not text.isprintable() or " " in text:
         raise ValueError("an http or https address")
     if PLACE.search(text.split("/", 3)[2]):
         raise ValueError("no `{…}` in the host: an ID can never choose where a call goes")
@@ -229,6 +230,9 @@ def problems_of(error: ValidationError, where: str) -> list[Problem]:
                 found.append(Problem(key, repr(fault["input"]), later))
             case "tuple_type":
                 found.append(Problem(key, repr(fault["input"]), 'a list, as in ["…"]'))
+            case _ if key.endswith(".url"):
+                shown = _PASSWORD.sub("//***@", repr(fault["input"]))
+                found.append(Problem(key, shown, fault["msg"].removeprefix("Value error, ")))
             case _:
                 said = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
                 found.append(Problem(key, repr(fault["input"]), said))

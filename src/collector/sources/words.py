@@ -22,7 +22,12 @@ def reason_for(spec: Spec, word: str, default: str) -> str:
     for known in (word, last):
         if known in spec.reasons:
             return spec.reasons[known]
-    return _NO_SLUG.sub("-", last.lower()).strip("-")[:_LONGEST_REASON] or default
+    return slug(last)[:_LONGEST_REASON] or default
+
+
+def slug(text: str) -> str:
+    """A text in the few characters that a reason is made of."""
+    return _NO_SLUG.sub("-", text.lower()).strip("-")
 
 
 def word_of(value: Any) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from collector.errors import StoreBusy, StoreError
 Row = tuple[Any, ...]
 T = TypeVar("T")
 
+OURS = 0x636F6C6C  # application_id, "coll"
 OLDEST_SQLITE = (3, 38, 0)  # STRICT tables, UPDATE … FROM and the ->> operator
 _PASSING = (
     sqlite3.SQLITE_BUSY,
@@ -71,11 +72,14 @@ class Database:
     def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection, path: Path) -> None:
         self._writer, self._reader, self.path = writer, reader, path
         self._lock = asyncio.Lock()
+        opened = path.stat()
+        self._identity = (opened.st_dev, opened.st_ino)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Write]:
         """One transaction, alone on the writer; durable on leaving, rolled back on any exception."""
         async with self._lock:
+            self._still_there()
             with _our_errors(self.path):
                 transaction = Write(self._writer)
                 try:
@@ -86,6 +90,17 @@ class Database:
                     if self._writer.in_transaction:
                         await _whole(self._writer.rollback())
                     raise
+
+    def _still_there(self) -> None:
+        """Writing into a file that somebody removed would look well and keep nothing."""
+        try:
+            there = self.path.stat()
+        except OSError:
+            there = None
+        if there is None or (there.st_dev, there.st_ino) != self._identity:
+            raise StoreBusy(
+                f"{self.path} was removed or replaced while in use: stop the service, put the file back, start"
+            )
 
     async def _commit(self, transaction: Write) -> None:
         await self._writer.commit()
@@ -104,18 +119,20 @@ async def opened(path: Path) -> AsyncIterator[Database]:
         raise StoreError(
             f"SQLite {sqlite3.sqlite_version} is too old: collector needs {'.'.join(map(str, OLDEST_SQLITE))}"
         )
-    with _our_errors(path):
-        writer = await aiosqlite.connect(path, isolation_level=None)
+    async with AsyncExitStack() as stack:
         try:
-            await _prepare(writer, path)
-            reader = await aiosqlite.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
-            try:
+            with _our_errors(path):
+                writer = await stack.enter_async_context(aiosqlite.connect(path, isolation_level=None))
+                await _prepare(writer, path)
+                read_only = f"{path.as_uri()}?mode=ro"
+                reader = await stack.enter_async_context(aiosqlite.connect(read_only, uri=True, isolation_level=None))
                 await reader.execute("PRAGMA wal_autocheckpoint = 0")
-                yield Database(writer, reader, path)
-            finally:
-                await reader.close()
-        finally:
-            await writer.close()
+        except StoreBusy as error:
+            what = (
+                "make the file and its folder writable for this user, with free space, and let no other program lock it"
+            )
+            raise StoreError(f"cannot open the database {error}; {what}") from error
+        yield Database(writer, reader, path)
 
 
 async def _prepare(writer: aiosqlite.Connection, path: Path) -> None:
@@ -127,6 +144,10 @@ async def _prepare(writer: aiosqlite.Connection, path: Path) -> None:
     await writer.execute("PRAGMA journal_size_limit = 8388608")
     await writer.execute("PRAGMA cache_size = -16384")
     [(version,)] = await writer.execute_fetchall("PRAGMA user_version")
+    [(application,)] = await writer.execute_fetchall("PRAGMA application_id")
+    [(tables,)] = await writer.execute_fetchall("SELECT count(*) FROM sqlite_schema")
+    if (version or tables) and application != OURS:
+        raise StoreError(f"{path} is a database of another program: move it away, or name another `root`")
     migrations = _migrations()
     if version > len(migrations):
         raise StoreError(

@@ -140,7 +140,7 @@ class Jobs:
             spent=spent,
             due_at=stamp(now + min(outcome.delay, LONGEST_DELAY)) if isinstance(outcome, PutOff) else None,
             pack_max=outcome.pack_max if isinstance(outcome, PutOff) else None,
-            reason=reason and (reason if later and _is_ours(reason) else self._books.bounded(source, reason)),
+            reason=reason and (reason if _is_ours(reason) else self._books.bounded(source, reason)),
             detail=detail[:MOST_DETAIL] if detail else None,
             same_as=outcome.same_as if isinstance(outcome, Found) else None,
             finished_at=None if later else stamp(now),
@@ -188,9 +188,9 @@ class Jobs:
             (_text(rows),),
         )
         await write.change_many(
-            "DELETE FROM attempts WHERE batch = ?1 AND key = ?2 AND at <"
-            " (SELECT at FROM attempts WHERE batch = ?1 AND key = ?2 ORDER BY at DESC LIMIT 1 OFFSET ?3 - 1)",
-            {(batch, key, MOST_ATTEMPTS_KEPT) for batch, key, *_ in rows},
+            "DELETE FROM attempts WHERE batch = ? AND key = ? AND at <"
+            " (SELECT at FROM attempts WHERE batch = ? AND key = ? ORDER BY at DESC LIMIT 1 OFFSET ? - 1)",
+            {(batch, key, batch, key, MOST_ATTEMPTS_KEPT) for batch, key, *_ in rows},
         )
 
     async def _finish(self, write: Write, deltas: Mapping[Entry, int], now: float) -> None:
@@ -211,7 +211,7 @@ class Jobs:
 
 
 def _is_ours(reason: str) -> bool:
-    """True for the reasons by which a job that comes back is known: they are few, and never `other`."""
+    """True for our own words, by which a job that comes back is known: they are few, and never `other`."""
     return reason == ABSENT or reason.startswith("http-")
 
 

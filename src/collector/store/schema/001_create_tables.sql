@@ -1,5 +1,7 @@
 -- Times are text, `2026-11-22T08:07:21.123Z`: they read well anywhere, and text order is time order.
 
+PRAGMA application_id = 0x636F6C6C; -- "coll": no other program's file is taken for ours
+
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL
