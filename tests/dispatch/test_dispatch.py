@@ -166,6 +166,33 @@ async def test_bad_ids_that_are_asked_last_end_too(tmp_path: Path) -> None:
         assert running.store.books.of(batch.id).reasons == {(State.FAILED, "http-500"): len(poison)}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_a_bad_id_in_every_pack_keeps_nobody_from_being_found(tmp_path: Path) -> None:
+    """One ID in ten spoils its pack of a hundred, and nothing was ever found before."""
+    poison = frozenset(IDS[:400:10])
+    faults = Faults(deleted=0, protected=0, suspended=0, absent=0, other=0, poison=poison)
+    async with (
+        StandIn(fast(faults)) as api,
+        dispatching(tmp_path, {"posts": packed(api.url, tries=2)}) as running,
+    ):
+        batch = await running.add(IDS[:400])
+        await running.finished(batch)
+        account = running.store.books.of(batch.id)
+        assert (account.count(State.FOUND), account.count(State.FAILED)) == (360, 40)
+
+
+async def test_a_dead_endpoint_does_not_stop_another_of_its_host(tmp_path: Path) -> None:
+    """Each source has a breaker of its own."""
+    faults = Faults(deleted=0, protected=0, suspended=0, absent=0, other=0, poison=frozenset(IDS[:100]))
+    async with StandIn(fast(faults)) as api:
+        specs = {"dead": single(api.url, parallel=64), "healthy": single(api.url, parallel=1)}
+        async with dispatching(tmp_path, specs) as running:
+            await running.add(IDS[:100], source="dead")
+            await api.verdicts.reached(10)
+            await running.finished(await running.add(IDS[100:160], source="healthy"))
+
+
 async def test_a_source_without_credit_stops_and_owes_its_ids(tmp_path: Path) -> None:
     """402 stops the source in plain words; every ID stays open, and a start after mending goes on."""
     async with StandIn(fast(NO_FAULTS)) as api:

@@ -143,13 +143,43 @@ def test_a_dead_key_stops_the_source_when_only_one_id_is_left() -> None:
 
 def test_one_forbidden_id_among_good_ones_is_gone() -> None:
     """The same ID again with it, after a good answer, is gone with the API's words."""
-    one = judge(ONE)
+    one, protected = judge(ONE), Denied(403, "protected", "Not yours")
     weigh(one, call("0"), found("0"))
-    assert isinstance(only(weigh(one, call("1"), Denied(403, "protected", "Not yours")).outcomes), PutOff)
-    weigh(one, call("2"), found("2"))
-    again = weigh(one, call("1", reason="http-403"), Denied(403, "protected", "Not yours"))
+    assert isinstance(only(weigh(one, call("1"), protected, now=1.0).outcomes), PutOff)
+    weigh(one, call("2"), found("2"), now=2.0)
+    again = weigh(one, call("1", reason="http-403"), protected, now=3.0)
     assert only(again.outcomes) == Gone("protected", "Not yours")
     assert again.stop is None
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+def test_a_key_that_is_still_bad_after_a_start_writes_no_id_off(status: int) -> None:
+    """What was denied before the start is owed until something was found after it."""
+    one = Judge(ONE, Breaker("http://api"), Random(1), ever_good=True)
+    for number in range(2):
+        outcome = only(weigh(one, call(str(number), reason=f"http-{status}"), Denied(status, "denied")).outcomes)
+        assert isinstance(outcome, PutOff)
+
+
+def test_a_forbidden_id_in_a_pack_is_split_off() -> None:
+    """Two packs in a row that hold one each do not stop a source that finds things."""
+    many = judge(MANY)
+    weigh(many, call("x"), found("x"))
+    for keys in (HUNDRED[:50], HUNDRED[50:]):
+        verdict = weigh(many, call(*keys), Denied(403, "protected"))
+        assert verdict.stop is None
+        assert all(isinstance(outcome, PutOff) and outcome.pack_max == 25 for _, outcome in verdict.outcomes)
+
+
+async def test_a_pack_that_never_had_a_good_answer_is_halved_by_the_probes() -> None:
+    """Where IDs that spoil their pack are in every pack, smaller ones find the good IDs; no attempt is spent."""
+    many = judge(MANY)
+    for _, outcome in weigh(many, call(*HUNDRED), Faulty("http-500"), was_closed=False).outcomes:
+        assert isinstance(outcome, PutOff)
+        assert (outcome.pack_max, outcome.attempt) == (50, False)
+    for _, outcome in weigh(many, call(*HUNDRED), Faulty("timeout"), was_closed=False).outcomes:
+        assert isinstance(outcome, PutOff)
+        assert outcome.pack_max is None
 
 
 async def test_an_outage_opens_the_breaker_and_spends_no_attempt() -> None:

@@ -1,9 +1,10 @@
-"""The circuit breaker of one origin: an upstream that is away is probed, not hammered."""
+"""The circuit breaker of one source: an upstream that is away is probed, not hammered."""
 
 import asyncio
 from contextlib import suppress
 
 TRIPS_AT = 5  # failures in a row
+MOST_TRIPS = 320
 PROBE_EVERY = 5.0  # seconds
 
 
@@ -13,6 +14,7 @@ class Breaker:
     def __init__(self, origin: str) -> None:
         self.origin = origin
         self._failures = 0
+        self._trips_at = TRIPS_AT
         self._next_probe = 0.0
         self._closed = asyncio.Event()
         self._closed.set()
@@ -27,10 +29,16 @@ class Breaker:
         self._failures = 0
         self._closed.set()
 
+    def vouched(self) -> None:
+        """A control was answered: what failed was to blame itself, so more of its like need not stop the rest."""
+        self._trips_at = min(4 * self._trips_at, MOST_TRIPS)
+
     def fault(self) -> bool:
         """A 5xx, a time-out or a broken connection; True when this one opened the breaker."""
         self._failures += 1
-        if self._failures < TRIPS_AT or not self.closed:
+        if not self.closed:
+            self._trips_at = TRIPS_AT
+        if self._failures < self._trips_at or not self.closed:
             return False
         now = asyncio.get_running_loop().time()
         self._closed.clear()

@@ -9,7 +9,7 @@ from collector.clock import Clock
 from collector.dispatch.breaker import Breaker
 from collector.dispatch.consumer import Consumer
 from collector.dispatch.feeder import Feeder
-from collector.dispatch.judge import Judge
+from collector.dispatch.judge import ALIKE_STOPS, DOUBTED, Judge
 from collector.dispatch.lane import Lane
 from collector.dispatch.packing import Shelf
 from collector.dispatch.recorder import Recorder
@@ -32,11 +32,8 @@ class Dispatcher:
         ended: Callable[[], None],
     ) -> None:
         random = Random()  # noqa: S311 - for jitter
-        breakers: dict[str, Breaker] = {}
-        self.lanes = {
-            name: Lane(name, spec, breakers.setdefault(spec.origin, Breaker(spec.origin)))
-            for name, spec in specs.items()
-        }
+        # A breaker for each source, not for each origin: where one endpoint fails, others of its host go on.
+        self.lanes = {name: Lane(name, spec, Breaker(spec.origin)) for name, spec in specs.items()}
         self.recorder = Recorder(store, self.lanes, ended, random)
         self.feeders: list[Feeder] = []
         self.consumers: list[Consumer] = []
@@ -81,7 +78,11 @@ class Dispatcher:
 
 
 def _ever_good(store: Store, source: str) -> bool:
-    return any(store.books.count(batch.id, State.FOUND) for batch in store.batches.all() if batch.source == source)
+    """Whether a source is trusted when it says that IDs are not there: it found some before, or it was stopped for
+    saying so and somebody started it again."""
+    accounts = [store.books.of(batch.id) for batch in store.batches.all() if batch.source == source]
+    doubted = sum(account.reasons.get((State.DELAYED, reason), 0) for account in accounts for reason in DOUBTED)
+    return doubted >= ALIKE_STOPS or any(account.count(State.FOUND) for account in accounts)
 
 
 def _state(lane: Lane) -> SourceLive:

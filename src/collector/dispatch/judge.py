@@ -15,6 +15,7 @@ from collector.sources.answer import Denied, Faulty, Good, Missing, Reading, Ref
 from collector.sources.spec import Spec
 
 ALIKE_STOPS = 20  # calls in a row
+DOUBTED = ("http-404", "http-410")  # what a wrong url is answered with as well
 HELD_BACK = 20  # times, of one call
 MOST_REMEMBERED = 10_000  # jobs that met a fault
 RECENT_CALLS, RECENT_SECONDS = 20, 300.0  # how far back a good answer says that others succeed
@@ -48,6 +49,7 @@ class Judge:
         self._alike: tuple[str, int] = ("", 0)  # a failure, and how often in a row
         self._found: str | None = None  # an ID that the API is known to have
         self._failed_at: dict[tuple[int, str], tuple[float, int]] = {}  # when a job met a fault last, and how often
+        self._denied_at: dict[tuple[int, str], float] = {}  # when a job was denied last
 
     def weigh(self, call: Call, reading: Reading, now: float, *, was_closed: bool) -> Verdict:
         """The outcome of each job; `was_closed`: whether the breaker was closed when the call left."""
@@ -69,7 +71,7 @@ class Judge:
                 invalid = Invalid(reading.reason, reading.detail)
                 return self._after(call, self._no(call, reading, invalid), reading, alike=alone)
             case Denied():
-                return self._denial(call, reading)
+                return self._denial(call, reading, now)
             case Unreadable():
                 return self._after(call, self._failed_try(call, reading), reading, alike=True)
             case Faulty():
@@ -96,9 +98,12 @@ class Judge:
         self._ever_good, self._since_good, self._good_at = True, 0, now
         self._denied, self._alike = None, ("", 0)
         self._breaker.good()
+        if not call.jobs:
+            self._breaker.vouched()
         self._found = next(iter(good.found), self._found)
         for job in call.jobs:
             self._failed_at.pop((job.batch, job.key), None)
+            self._denied_at.pop((job.batch, job.key), None)
         first: dict[str, Job] = {}
         outcomes = tuple((job, self._outcome(job, good, first.setdefault(job.key, job))) for job in call.jobs)
         return Verdict(outcomes, shrunk=self._shrink(call, good))
@@ -136,44 +141,63 @@ class Judge:
             return self._split(call, reading.reason, reading.detail)
         return tuple((job, self._spend(job, reading.reason, reading.detail)) for job in call.jobs)
 
-    def _denial(self, call: Call, denied: Denied) -> Verdict:
+    def _denial(self, call: Call, denied: Denied, now: float) -> Verdict:
         """401, 402, 403: the key, the credit or the plan, unless good answers around it say that it is the ID."""
         self._since_good += 1
         self._breaker.good()  # it is there, whatever it says
         reason = f"http-{denied.status}"
-        if self._denied is None and self._ever_good and all(job.reason == reason for job in call.jobs):
-            if len(call.keys) > 1:
-                return Verdict(self._split(call, reason, denied.detail), reason)
-            return Verdict(_each(call, Gone(denied.reason, denied.detail)), reason)
+        alone = len(call.keys) == 1
+        if self._denied_before_a_good_answer(call) and denied.status != 402:
+            outcomes = (
+                _each(call, Gone(denied.reason, denied.detail)) if alone else self._split(call, reason, denied.detail)
+            )
+            return Verdict(outcomes, reason)
+        if denied.status == 403 and not alone and self._good_at > float("-inf"):
+            return Verdict(self._split(call, reason, denied.detail), reason)  # one of them may be somebody's own
         status, keys, times = self._denied or (denied.status, call.keys, 0)
-        same = keys == call.keys
         self._denied = (denied.status, call.keys, times + 1 if status == denied.status else 1)
+        if len(self._denied_at) > MOST_REMEMBERED:
+            self._denied_at.clear()
+        self._denied_at.update(((job.batch, job.key), now) for job in call.jobs)
         outcomes = _each(call, PutOff(DENIED_DELAY, reason, denied.detail))
-        if status == denied.status and (not same or self._denied[2] >= 3):
+        if status == denied.status and (keys != call.keys or self._denied[2] >= 3):
             return Verdict(outcomes, reason, stop=_why_denied(denied))
         return Verdict(outcomes, reason)
+
+    def _denied_before_a_good_answer(self, call: Call) -> bool:
+        """True where the source found something since each of these jobs was denied; a start forgets when that was."""
+        return all(self._denied_at.get((job.batch, job.key), float("inf")) < self._good_at for job in call.jobs)
 
     def _fault(self, call: Call, reading: Faulty, now: float, *, was_closed: bool) -> Verdict:
         """A 5xx, a time-out, a broken connection: the ID's fault only where others succeed."""
         self._since_good += 1
         opened = self._breaker.fault()
-        if was_closed and len(call.keys) > 1 and self._others_succeed(now):
+        alone = len(call.keys) == 1
+        # A source that never found anything has no other way to learn whether some of a pack spoil the rest.
+        groping = not was_closed and self._found is None and reading.reason.startswith("http-")
+        if not alone and (groping or (was_closed and self._others_succeed(now))):
+            for job in call.jobs:
+                self._remember(job, now)
             return Verdict(self._split(call, reading.reason, reading.detail), reading.reason, opened=opened)
-        outcomes = tuple(
-            (job, self._faulted(job, reading, now, alone=len(call.keys) == 1 and was_closed)) for job in call.jobs
-        )
+        blame = alone and was_closed
+        outcomes = tuple((job, self._faulted(job, reading, now, blame=blame)) for job in call.jobs)
         return Verdict(outcomes, reading.reason, opened=opened)
 
-    def _faulted(self, job: Job, reading: Faulty, now: float, *, alone: bool) -> Outcome:
+    def _faulted(self, job: Job, reading: Faulty, now: float, *, blame: bool) -> Outcome:
         """A first failure blames nobody, since an outage begins like that. One that fails again after others were
         answered is to blame, and once it was it is."""
-        before, times = self._failed_at.get((job.batch, job.key), (float("inf"), 0))
-        if len(self._failed_at) > MOST_REMEMBERED:
-            self._failed_at.clear()
-        self._failed_at[job.batch, job.key] = (now, times + 1)
-        if alone and (job.attempts or before < self._good_at):
+        before, times = self._remember(job, now)
+        if blame and (job.attempts or before < self._good_at):
             return self._spend(job, reading.reason, reading.detail)
         return PutOff(retry.delay(times + 1, self._random), reading.reason, reading.detail)
+
+    def _remember(self, job: Job, now: float) -> tuple[float, int]:
+        """Notes that a job met a fault; when it did so before (never: in the future) and how often."""
+        if len(self._failed_at) > MOST_REMEMBERED:
+            self._failed_at.clear()
+        before, times = self._failed_at.get((job.batch, job.key), (float("inf"), 0))
+        self._failed_at[job.batch, job.key] = (now, times + 1)
+        return before, times
 
     def _spend(self, job: Job, reason: str, detail: str) -> Outcome:
         if job.attempts + 1 >= self._spec.tries:
