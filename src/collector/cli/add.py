@@ -95,6 +95,8 @@ def _opened(file: str) -> BinaryIO:
 
 def _copy(stream: BinaryIO, folder: Path, wanted: str, column: str | int | None) -> tuple[Path, int]:
     """The file under a name of its own, and its size. It appears by one rename, after its column is noted beside it."""
+    from collector.host import files
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _reserved(folder, wanted) as (fd, place):
@@ -107,9 +109,9 @@ def _copy(stream: BinaryIO, folder: Path, wanted: str, column: str | int | None)
             if os.path.lexists(place):
                 raise CollectorError(f"{place} has appeared meanwhile; nothing was added: try again")
             if column is not None:
-                _note(_options(place), {"column": column})
+                files.write(_options(place), json.dumps({"column": column}))
             _part(place).rename(place)
-            _synced(folder)
+            files.sync(folder)
     except OSError as error:
         raise CollectorError(f"cannot add {wanted} to {folder}: {error.strerror}; nothing was added") from error
     return place, size
@@ -153,20 +155,3 @@ def _part(place: Path) -> Path:
 
 def _options(place: Path) -> Path:
     return place.with_name(f".{place.name}.options.json")
-
-
-def _note(path: Path, options: dict[str, str | int]) -> None:
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        json.dump(options, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)
-
-
-def _synced(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -1,10 +1,9 @@
-"""Files on their way: opened without surprises, named, moved and written so that a power cut leaves one whole file."""
+"""Files on their way: opened without surprises, named, and moved so that a power cut leaves one whole file."""
 
 import errno
 import filecmp
 import os
 import shlex
-import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ import msgspec
 import structlog
 
 from collector.errors import CollectorError
+from collector.host.files import sync, whole, write
 
 Identity = tuple[int, int, int, int]  # device, inode, size, mtime in ns, each as SQLite can keep it
 
@@ -123,29 +123,18 @@ def move(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        _copy(source, target)
         try:
+            with opened(source) as taken, whole(target) as copy:
+                while block := taken.read(1 << 20):
+                    copy.add(block)
             os.unlink(source)
         except OSError:
-            os.unlink(target)
+            with suppress(FileNotFoundError):
+                os.unlink(target)
             raise
-    sync(target.parent)
-    sync(source.parent)
-
-
-def _copy(source: Path, target: Path) -> None:
-    beside = target.with_name(f".{target.name}.part")
-    try:
-        with opened(source) as taken, open(beside, "wb") as copy:
-            shutil.copyfileobj(taken, copy, 1 << 20)
-            copy.flush()
-            os.fsync(copy.fileno())
-        os.rename(beside, target)
-    except BaseException:
+    for folder in (target.parent, source.parent):
         with suppress(OSError):
-            os.unlink(beside)
-        raise
-    sync(target.parent)
+            sync(folder)
 
 
 def same(one: Path, other: Path) -> bool:
@@ -161,27 +150,6 @@ def set_aside(folder: Path) -> Path:
             os.rename(folder, other)
             return other
     raise FileExistsError(errno.EEXIST, "too many folders were set aside", str(folder))
-
-
-def write(path: Path, text: str) -> None:
-    """Writes a whole text beside and renames it, durably."""
-    beside = path.with_name(f".{path.name}.part")
-    with open(beside, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(beside, path)
-    sync(path.parent)
-
-
-def sync(folder: Path) -> None:
-    """Makes the names in a folder durable, where the file system can."""
-    with suppress(OSError):
-        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
 
 
 def reject(path: Path, folder: Path, why: str) -> Path:

@@ -13,7 +13,9 @@ import structlog
 from collector.clock import Clock
 from collector.config import Config
 from collector.errors import StoreBusy, StoreError, UnreadableFile
-from collector.intake import files, receipt, thread
+from collector.host import thread
+from collector.host.files import sync, write
+from collector.intake import files, receipt
 from collector.intake.idfile import Chunk
 from collector.intake.reading import Reading
 from collector.intake.receipt import Receipt
@@ -133,7 +135,8 @@ class Loader:
         if folder.exists() and any(folder.iterdir()):
             log.warning("folder_set_aside", folder=folder.name, now=files.set_aside(folder).name)
         folder.mkdir(exist_ok=True)
-        files.sync(folder.parent)
+        with suppress(OSError):
+            sync(folder.parent)
         place = folder / files.kept_as(path.name)
         files.move(path, place)
         files.drop_options(path)
@@ -285,7 +288,7 @@ class Loader:
     def _write_receipt(self, kept: Receipt, batch: Batch) -> None:
         folder = self._folder(batch)
         folder.mkdir(parents=True, exist_ok=True)
-        files.write(folder / "receipt.txt", receipt.text(kept))
+        write(folder / "receipt.txt", receipt.text(kept))
 
     async def _reject(self, path: Path, why: str) -> None:
         try:

@@ -12,7 +12,8 @@ import structlog
 from collector.clock import Clock
 from collector.config import Config
 from collector.errors import StoreError
-from collector.intake import files, thread
+from collector.host import thread
+from collector.intake import files
 from collector.intake.arrivals import Arrivals, Sighting
 from collector.intake.events import Events
 from collector.intake.loader import Loader

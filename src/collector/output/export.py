@@ -9,8 +9,9 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
+from collector.host import thread
+from collector.host.files import Part
 from collector.model import BatchId, State
-from collector.output.beside import beside, in_thread
 from collector.store.items import FoundItem, NotFound
 from collector.store.store import Store
 
@@ -55,18 +56,23 @@ async def also_jsonl(store: Store, batch: BatchId, path: Path, pulse: Pulse) -> 
 async def _write(
     path: Path, head: bytes, pages: AsyncIterator[Sequence[T]], render: Callable[[Sequence[T]], bytes], pulse: Pulse
 ) -> int:
-    lines = 0
-    async with beside(path) as part:
-        await in_thread(partial(part.add, head))
+    part, lines = Part(path), 0
+    try:
+        await thread.run(part.begin)
+        await thread.run(partial(part.add, head))
         async for page in pages:
-            await in_thread(lambda page=page: part.add(render(page)))  # type: ignore[misc]
+            await thread.run(lambda page=page: part.add(render(page)))  # type: ignore[misc]
             lines += len(page)
             await pulse()
+        await thread.run(part.settle)
+    except BaseException:
+        await thread.run(part.discard)
+        raise
     return lines
 
 
 async def _none(path: Path) -> int:
-    await in_thread(lambda: path.unlink(missing_ok=True))
+    await thread.run(lambda: path.unlink(missing_ok=True))
     return 0
 
 
