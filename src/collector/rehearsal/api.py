@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from itertools import accumulate
 from pathlib import Path
 from random import Random
@@ -26,12 +27,7 @@ from collector.rehearsal.posts import Fate, Faults, Reply, World
 from collector.rehearsal.verdicts import Fixed, Sliding, Standing, Verdict, Verdicts, Window
 
 WIRE_FAULTS = ("errors", "dropped", "lost", "truncated", "garbled")
-SERVER_ERRORS = (
-    (500, "Internal Server Error"),
-    (502, "Bad Gateway"),
-    (503, "Service Unavailable"),
-    (504, "Gateway Timeout"),
-)
+SERVER_ERRORS = tuple(HTTPStatus(status) for status in (500, 502, 503, 504))
 POLICIES: dict[str, type[Fixed] | type[Sliding]] = {"fixed": Fixed, "sliding": Sliding}
 
 
@@ -163,8 +159,8 @@ class StandIn:
         if fault == "lost":
             return _Decision(None, counted=True, standing=standing, fault=fault)
         if fault == "errors":
-            status, title = self._chance.choice(SERVER_ERRORS)
-            return _Decision(posts.problem(status, title), counted=True, standing=standing, fault=fault)
+            error = self._chance.choice(SERVER_ERRORS)
+            return _Decision(posts.problem(error.value, error.phrase), counted=True, standing=standing, fault=fault)
         reply = self._answer(route, request, ids)
         return _Decision(reply, counted=True, standing=standing, fault=fault if reply.status == 200 else "")
 
@@ -253,59 +249,53 @@ def _hang_up(request: web.Request) -> web.Response:
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    asyncio.run(_serve(_arguments()))
+    asyncio.run(_serve(*_settings()))
 
 
-async def _serve(options: argparse.Namespace) -> None:
+async def _serve(settings: Settings, port: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with StandIn(_settings(options), options.port) as api:
+    async with StandIn(settings, port) as api:
         sys.stdout.write(f"READY {api.url}\n")
         sys.stdout.flush()
         await stop.wait()
 
 
-def _arguments() -> argparse.Namespace:
+def _settings() -> tuple[Settings, int]:
+    """What the command line says, and the port; what it does not say is as `Settings` and `Faults` have it."""
     parser = argparse.ArgumentParser(
-        prog="python -m collector.rehearsal.api", description="A stand-in API on loopback."
+        prog="python -m collector.rehearsal.api",
+        description="A stand-in API on loopback.",
+        argument_default=argparse.SUPPRESS,
     )
     add = parser.add_argument
     add("--port", type=int, default=0)
-    add("--limit", type=int, default=900, help="requests a window, for each credential and endpoint; 0: no windows")
-    add("--window", type=quantity.seconds, default=900.0, metavar="DURATION")
-    add("--policy", choices=list(POLICIES), default="fixed")
-    add("--no-headers", action="store_true")
+    add("--limit", type=_limit, help="requests a window, for each credential and endpoint; 0: no windows")
+    add("--window", type=quantity.seconds, metavar="DURATION")
+    add("--policy", choices=list(POLICIES))
+    add("--no-headers", action="store_false", dest="headers")
     add("--retry-after", action="store_true")
     add("--bearer", metavar="TOKEN", help="the only token that is known")
-    add("--missing", type=int, choices=(200, 404), default=200, help="the status of a single lookup that finds nothing")
-    add("--latency", type=_latency, default=(0.020, 0.050), metavar="MS-MS")
-    add("--seed", type=int, default=0)
+    add("--missing", type=int, choices=(200, 404), help="the status of a single lookup that finds nothing")
+    add("--latency", type=_latency, metavar="MS-MS")
+    add("--seed", type=int)
     add("--log", type=Path, metavar="FILE")
     for name in Faults.__struct_fields__:
-        add(f"--{name}", type=float, default=getattr(Faults(), name), metavar="SHARE")
-    return parser.parse_args()
+        add(f"--{name}", type=float, metavar="SHARE")
+    given = vars(parser.parse_args())
+    port = given.pop("port")
+    faults = Faults(**{name: given.pop(name) for name in Faults.__struct_fields__ if name in given})
+    return Settings(**given, faults=faults), port
+
+
+def _limit(text: str) -> int | None:
+    return int(text) or None
 
 
 def _latency(text: str) -> tuple[float, float]:
     low, _, high = text.partition("-")
     return float(low) / 1000, float(high or low) / 1000
-
-
-def _settings(options: argparse.Namespace) -> Settings:
-    return Settings(
-        limit=options.limit or None,
-        window=options.window,
-        policy=options.policy,
-        headers=not options.no_headers,
-        retry_after=options.retry_after,
-        bearer=options.bearer,
-        missing=options.missing,
-        latency=options.latency,
-        faults=Faults(**{name: getattr(options, name) for name in Faults.__struct_fields__}),
-        seed=options.seed,
-        log=options.log,
-    )
 
 
 if __name__ == "__main__":
