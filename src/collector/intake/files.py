@@ -1,13 +1,12 @@
 """Files on their way: opened without surprises, named, and moved so that a power cut leaves one whole file."""
 
 import errno
-import filecmp
 import os
 import shlex
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 import structlog
@@ -137,11 +136,6 @@ def move(source: Path, target: Path) -> None:
             sync(folder)
 
 
-def same(one: Path, other: Path) -> bool:
-    """True where two files hold the same bytes."""
-    return filecmp.cmp(one, other, shallow=False)
-
-
 def set_aside(folder: Path) -> Path:
     """Gives a folder that is not empty another name, so that what somebody left in it is not written over."""
     for number in range(1, 10_000):
@@ -201,25 +195,24 @@ class Options(msgspec.Struct, frozen=True):
 
 def options(path: Path) -> Options:
     """The options that came with a file; none where there are none."""
-    beside = _options_of(path)
+    beside = options_of(path)
     try:
         with opened(beside) as file:
             return msgspec.json.decode(file.read(65_536), type=Options)
-    except Left as error:
-        if error.event != "file_vanished":
+    except (Left, msgspec.MsgspecError) as error:
+        if not (isinstance(error, Left) and error.event == "file_vanished"):
             log.warning("options_are_unreadable", file=beside.name, why=str(error))
-    except msgspec.MsgspecError as error:
-        log.warning("options_are_unreadable", file=beside.name, why=str(error))
     return Options()
 
 
 def drop_options(path: Path) -> None:
     """Removes the options of a file that was taken, lest they meet another file of its name."""
     with suppress(OSError):
-        os.unlink(_options_of(path))
+        os.unlink(options_of(path))
 
 
-def _options_of(path: Path) -> Path:
+def options_of(path: Path) -> Path:
+    """Where the options of a file lie."""
     return path.with_name(f".{path.name}.options.json")
 
 
@@ -229,6 +222,6 @@ def make_like_parent(folder: Path) -> None:
         folder.mkdir()
     except FileExistsError:
         return
-    wanted: Any = stat.S_IMODE(os.stat(folder.parent).st_mode)
+    mode = stat.S_IMODE(os.stat(folder.parent).st_mode)
     with suppress(OSError):
-        os.chmod(folder, wanted)
+        os.chmod(folder, mode)

@@ -1,6 +1,7 @@
 """Taking a file in: four durable steps, each of which a start repeats when it was the first unfinished one."""
 
 import asyncio
+import filecmp
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -8,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import structlog
 
 from collector.clock import Clock
@@ -156,7 +158,7 @@ class Loader:
                 rest.unlink()
             return self._move(dropped, batch)
         if dropped is not None:
-            if not files.same(dropped, place):
+            if not filecmp.cmp(dropped, place, shallow=False):
                 return self._move(dropped, batch)
             dropped.unlink()  # the copy over file systems was whole, and the kill came before this
             files.drop_options(dropped)
@@ -224,46 +226,25 @@ class Loader:
 
     def _receipt(self, batch: Batch, spec: Spec, reading: Reading) -> Receipt:
         reader = reading.reader
-        ids = self._store.books.of(batch.id).total
-        return Receipt(
-            batch=batch.id,
-            file=batch.file or "",
-            source=batch.source,
-            at=self._clock.wall(),
-            layout=reader.layout.text,
+        return msgspec.structs.replace(
+            self._begun(batch, spec, reader.layout.text),
             lines=reader.lines,
             headers=reader.headers,
             blank=reader.blank,
-            ids=ids,
             refused=reading.refused,
             first=tuple(reading.first),
             warnings=tuple(reading.warnings(batch.identity and batch.identity[2])),
             digest=reading.digest,
-            estimate=receipt.estimate(ids, spec),
         )
 
+    def _begun(self, batch: Batch, spec: Spec, layout: str) -> Receipt:
+        """What can be said of a batch without its file."""
+        ids, now = self._store.books.of(batch.id).total, self._clock.wall()
+        return Receipt(batch.id, batch.file or "", batch.source, now, layout, ids, ids, receipt.estimate(ids, spec))
+
     async def _open_without_file(self, batch: Batch, spec: Spec, why: str = "the file is gone") -> Batch:
-        ids = self._store.books.of(batch.id).total
         lost = f"ONLY PART OF THE FILE WAS TAKEN IN, up to line {batch.line:,}: {why}. Drop it again for the rest."
-        return await self._open(
-            Receipt(
-                batch=batch.id,
-                file=batch.file or "",
-                source=batch.source,
-                at=self._clock.wall(),
-                layout="not known",
-                lines=ids,
-                headers=0,
-                blank=0,
-                ids=ids,
-                refused=0,
-                first=(),
-                warnings=(lost,),
-                digest="",
-                estimate=receipt.estimate(ids, spec),
-            ),
-            batch,
-        )
+        return await self._open(msgspec.structs.replace(self._begun(batch, spec, "not known"), warnings=(lost,)), batch)
 
     async def _open(self, kept: Receipt, batch: Batch) -> Batch:
         """Step four."""
