@@ -177,16 +177,6 @@ def problem(status: int, title: str, detail: str | None = None, kind: str = "abo
     return Reply(status, msgspec.json.encode(body))
 
 
-def unauthorized() -> Reply:
-    """The key is wrong."""
-    return problem(401, "Unauthorized")
-
-
-def too_many() -> Reply:
-    """The window is spent."""
-    return problem(429, "Too Many Requests")
-
-
 def credits_depleted() -> Reply:
     """The account has no money left: waiting does not help."""
     return problem(

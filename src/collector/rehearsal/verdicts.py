@@ -5,7 +5,6 @@ import os
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
@@ -20,13 +19,6 @@ class Standing(msgspec.Struct, frozen=True):
     remaining: int
     left: float  # seconds until the window gives room again
     resets_at: float  # wall time of that
-
-
-class Window(Protocol):
-    """One limit, for one credential and one endpoint."""
-
-    def take(self, mono: float, wall: float) -> Standing:
-        """Count a request that arrived now, unless the limit is reached."""
 
 
 class Fixed:
