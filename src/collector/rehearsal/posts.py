@@ -19,7 +19,7 @@ MOST_IDS = 100
 
 _FORM = re.compile(r"[0-9]{1,19}")
 _PROBLEM = "https://api.twitter.com/2/problems/"
-_EPOCH_MS = 1288834974657  # the zero of snowflake IDs, 2010-11-04
+EPOCH_MS = 1288834974657  # the zero of snowflake IDs, 2010-11-04
 _TEXTS = {
     "en": "the city river bridge was closed again today after heavy rain and people walked home slowly",
     "es": "la ciudad hoy río puente cerrado otra vez lluvia gente camina casa mañana tren espera estación cielo claro",
@@ -163,12 +163,17 @@ class World:
             edit_history_tweet_ids=(key,),
             author_id=author,
             conversation_id=key,
-            created_at=stamp(((int(key) >> 22) + _EPOCH_MS) / 1000),
+            created_at=made_at(key),
             lang=lang,
             public_metrics={f"{name}_count": count for name, count in zip(_COUNTED, metrics, strict=True)},
             text=f"{text} https://t.co/{bits & 0xFFFFFFFFFF:010x}",
             referenced_tweets=(replied_to,) if (bits >> 60 & 0xFFFF) / 2**16 < self._other else (),
         )
+
+
+def made_at(key: str) -> str:
+    """When the post of an ID was made."""
+    return stamp(((int(key) >> 22) + EPOCH_MS) / 1000)
 
 
 def problem(status: int, title: str, detail: str | None = None, kind: str = "about:blank") -> Reply:
@@ -234,7 +239,7 @@ def _error(parameter: str, key: str, detail: str, title: str, kind: str) -> dict
 
 
 def _user(key: str) -> dict[str, str]:
-    born = _EPOCH_MS / 1000 + (_bits(key) & 0xFFFFFFF)
+    born = EPOCH_MS / 1000 + (_bits(key) & 0xFFFFFFF)
     return {"id": key, "name": f"Somebody {key[-4:]}", "username": f"u_{key}", "created_at": stamp(born)}
 
 

@@ -93,28 +93,24 @@ def _pattern(text: str) -> str:
     return text
 
 
-def _seconds(value: object) -> object:
-    return quantity.seconds(value) if isinstance(value, str) else _refuse(quantity.DURATION)
+def _written(read: Callable[[str], object], expected: str) -> BeforeValidator:
+    """A value that stands in the file as a text, read by `read`."""
 
+    def check(value: object) -> object:
+        if not isinstance(value, str):
+            raise ValueError(expected)
+        return read(value)
 
-def _size(value: object) -> object:
-    return quantity.size(value) if isinstance(value, str) else _refuse(quantity.SIZE)
-
-
-def _limit(value: object) -> object:
-    return Limit.parse(value) if isinstance(value, str) else _refuse('a text, as in "900/15m"')
-
-
-def _refuse(expected: str) -> object:
-    raise ValueError(expected)
+    return BeforeValidator(check)
 
 
 Path = Annotated[str, AfterValidator(_path)]
-Seconds = Annotated[float, BeforeValidator(_seconds)]
-Size = Annotated[int, BeforeValidator(_size)]
+Seconds = Annotated[float, _written(quantity.seconds, quantity.DURATION)]
+Size = Annotated[int, _written(quantity.size, quantity.SIZE)]
 # TOML has lists only, and a strict model would refuse one for a tuple.
 Paths = Annotated[tuple[Path, ...], Field(strict=False)]
-Limits = Annotated[tuple[Annotated[Limit, BeforeValidator(_limit)], ...], Field(strict=False)]
+_Limit = Annotated[Limit, _written(Limit.parse, 'a text, as in "900/15m"')]
+Limits = Annotated[tuple[_Limit, ...], Field(strict=False)]
 
 
 class Strict(BaseModel):
