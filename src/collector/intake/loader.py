@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,7 +73,11 @@ class Loader:
             except UnreadableFile as error:
                 await self._reject(path, str(error))
                 return None
-            batch = await self._patiently(lambda: self._begin(path, source, column, identity))
+            name, file = files.stem(path.name), files.plain(path.name)
+            begin = partial(
+                self._store.batches.begin, source, name, "file", file=file, column=column, identity=identity
+            )
+            batch = await self._patiently(begin)
             try:
                 place = await thread.run(lambda: self._move(path, batch))
             except OSError as error:
@@ -98,11 +103,6 @@ class Loader:
                 except Exception as error:  # of one batch: the others go on
                     log.exception("loading_failed", batch=batch.id)
                     self._is_stuck(batch, f"{type(error).__name__}: {error}")
-
-    def _begin(self, path: Path, source: str, column: Column, identity: files.Identity) -> Awaitable[Batch]:
-        return self._store.batches.begin(
-            source, files.stem(path.name), "file", file=files.plain(path.name), column=column, identity=identity
-        )
 
     async def _resume(self, batch: Batch) -> None:
         spec = self._config.sources.get(batch.source)
@@ -209,14 +209,10 @@ class Loader:
             began = self._clock.mono()
             # In the table's own order: a file in no order is taken in nearly twice as fast.
             ordered = sorted(part)
-            batch = await self._patiently(lambda: self._write(batch, ordered, line))  # noqa: B023 # awaited at once
+            batch, _ = await self._patiently(partial(self._store.batches.load_chunk, batch, ordered, line))
             self._adapt(len(part), self._clock.mono() - began)
             if last:
                 return batch
-
-    async def _write(self, batch: Batch, keys: list[str], line: int) -> Batch:
-        batch, _ = await self._store.batches.load_chunk(batch, keys, line)
-        return batch
 
     def _adapt(self, keys: int, seconds: float) -> None:
         if seconds > LONGEST_COMMIT:
