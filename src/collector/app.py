@@ -9,7 +9,9 @@ from functools import partial
 import structlog
 
 from collector import __version__
-from collector.admin.app import Health, application, controlled, listening
+from collector.admin.api import Health
+from collector.admin.app import application
+from collector.admin.listen import controlled, listening
 from collector.budget.ledger import Ledger
 from collector.clock import Clock
 from collector.config import Config

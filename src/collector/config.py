@@ -159,7 +159,8 @@ def _build(path: Path, table: dict[str, Any], *, fetch: bool) -> Config:
     problems += _missing_secrets(tables["source"], tables["secret"])
     default = table.get("default_source")
     if default is not None and not (isinstance(default, str) and default in tables["source"]):
-        problems.append(Problem("default_source", repr(default), f"a declared source ({_names(tables['source'])})"))
+        names = ", ".join(tables["source"]) or "none is declared"
+        problems.append(Problem("default_source", repr(default), f"a declared source ({names})"))
     root = table.get("root", ".")
     if not isinstance(root, str) or not root.isprintable() or not root:
         problems.append(Problem("root", repr(root), "a folder"))
@@ -234,7 +235,3 @@ def _missing_secrets(sources: Mapping[str, Any], declared: Mapping[str, Any]) ->
         if isinstance(table, dict)
         for wanted in sorted(spec.secrets_in(table) - set(declared))
     ]
-
-
-def _names(table: Mapping[str, Any]) -> str:
-    return ", ".join(table) or "none is declared"

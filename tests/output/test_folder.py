@@ -13,7 +13,8 @@ import pytest
 
 from collector.model import Failed, Found, Gone, Invalid, Outcome
 from collector.output.folder import Folder
-from collector.output.status import Snapshot, snapshot
+from collector.output.snapshot import Snapshot
+from collector.output.status import snapshot
 from collector.store.store import Store
 from tests.output.given import LIVE, SPECS, Standing, found, recorded, taken_in
 

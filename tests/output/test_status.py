@@ -19,7 +19,9 @@ from collector.model import (
     Window,
 )
 from collector.output.finish import Work, finish
-from collector.output.status import Snapshot, snapshot, text
+from collector.output.snapshot import Snapshot
+from collector.output.status import snapshot
+from collector.output.text import text
 from collector.store.store import Store
 from tests.output.given import LIVE, SPECS, Standing, found, live, recorded, taken_in
 

@@ -7,10 +7,7 @@ from aiohttp.typedefs import Middleware
 
 from collector.admin.api import Api, Health
 from collector.admin.guard import host_check, in_json
-from collector.admin.listen import controlled, listening
 from collector.output.snapshot import Snapshot
-
-__all__ = ["Health", "application", "controlled", "listening"]
 
 
 def application(

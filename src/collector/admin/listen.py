@@ -1,11 +1,10 @@
 """Where the HTTP interface is reached: an address of this machine, a socket file, and the command line's socket."""
 
 import errno
-import os
 import socket
 import stat
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from aiohttp import web
@@ -13,6 +12,7 @@ from aiohttp import web
 from collector.admin.wire import Runner
 from collector.config import Admin
 from collector.errors import CollectorError
+from collector.host.address import short
 
 _MODE = 0o660
 _WHAT_TO_DO = 'choose another `listen` under [admin] in the configuration, or "off"'
@@ -77,7 +77,7 @@ def _bind(path: Path) -> tuple[socket.socket, int]:
     """A bound socket and the inode of its file."""
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with _short(path) as name:
+        with short(path) as name:
             _clear(path)
             made.bind(name)
             # Nobody can connect before `listen`, so nobody can before the mode is right.
@@ -89,20 +89,6 @@ def _bind(path: Path) -> tuple[socket.socket, int]:
     except BaseException:
         made.close()
         raise
-
-
-@contextmanager
-def _short(path: Path) -> Iterator[str]:
-    """A name for the socket of at most 107 bytes, which is all that a socket address holds. It goes by a handle of
-    the folder, since the working directory is the whole process's."""
-    if len(os.fsencode(path)) <= 107:
-        yield str(path)
-        return
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
 
 
 def _clear(path: Path) -> None:
@@ -120,7 +106,7 @@ def _remove(path: Path, inode: int) -> None:
 
 def _refuse_living(path: Path) -> None:
     """Outside the state folder no lock says that a socket is stale; an answer says that it is not."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, _short(path) as name:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, short(path) as name:
         try:
             probe.settimeout(1)
             probe.connect(name)

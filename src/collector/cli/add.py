@@ -95,6 +95,9 @@ def _opened(file: str) -> BinaryIO:
 
 def _copy(stream: BinaryIO, folder: Path, wanted: str, column: str | int | None) -> tuple[Path, int]:
     """The file under a name of its own, and its size. It appears by one rename, after its column is noted beside it."""
+    from collector.host.files import sync, write
+    from collector.intake.files import options_of
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _reserved(folder, wanted) as (fd, place):
@@ -107,9 +110,9 @@ def _copy(stream: BinaryIO, folder: Path, wanted: str, column: str | int | None)
             if os.path.lexists(place):
                 raise CollectorError(f"{place} has appeared meanwhile; nothing was added: try again")
             if column is not None:
-                _note(_options(place), {"column": column})
+                write(options_of(place), json.dumps({"column": column}))
             _part(place).rename(place)
-            _synced(folder)
+            sync(folder)
     except OSError as error:
         raise CollectorError(f"cannot add {wanted} to {folder}: {error.strerror}; nothing was added") from error
     return place, size
@@ -133,6 +136,8 @@ def _reserved(folder: Path, wanted: str) -> Iterator[tuple[int, Path]]:
 
 
 def _reserve(place: Path) -> int | None:
+    from collector.intake.files import options_of
+
     try:
         # Readable for the group: the service may be another user, and shares the group of the watch folder.
         fd = os.open(_part(place), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
@@ -140,7 +145,7 @@ def _reserve(place: Path) -> int | None:
         return None
     # Looked at after the reservation, for nobody else can take the name now. Options without their file are those of
     # one that is being taken in at this moment, and will be removed with it.
-    if os.path.lexists(place) or os.path.lexists(_options(place)):
+    if os.path.lexists(place) or os.path.lexists(options_of(place)):
         os.close(fd)
         _part(place).unlink()
         return None
@@ -149,24 +154,3 @@ def _reserve(place: Path) -> int | None:
 
 def _part(place: Path) -> Path:
     return place.with_name(f".{place.name}.part")
-
-
-def _options(place: Path) -> Path:
-    return place.with_name(f".{place.name}.options.json")
-
-
-def _note(path: Path, options: dict[str, str | int]) -> None:
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        json.dump(options, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)
-
-
-def _synced(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
 
 from collector.cli import option
 from collector.errors import CollectorError
 from collector.host import lock
+from collector.host.address import short
 
 if TYPE_CHECKING:
     from collector.config import Config
 
 _PATIENCE = 10.0  # seconds for one answer
-_LONGEST = 107  # bytes of a socket's name; a longer one is reached by a handle of its folder
 
 
 class NotRunning(CollectorError):
@@ -50,13 +49,7 @@ def ask(config: Config, path: str) -> bytes:
 
 @contextmanager
 def _connected(config: Config) -> Iterator[_Connection]:
-    with ExitStack() as stack:
-        sock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-        name = str(config.control)
-        if len(os.fsencode(name)) > _LONGEST:
-            folder = os.open(config.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            stack.callback(os.close, folder)
-            name = f"/proc/self/fd/{folder}/{config.control.name}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock, short(config.control) as name:
         sock.settimeout(_PATIENCE)
         sock.connect(name)
         yield _Connection(sock)

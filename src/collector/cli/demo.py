@@ -77,6 +77,7 @@ def _facts(folder: Path, audit: Audit) -> dict[str, Any]:
 
 
 def _text(folder: Path, audit: Audit) -> str:
+    from collector.output.text import books
     from collector.rehearsal.demo import REPEATS
 
     jobs = audit.batch.jobs
@@ -86,9 +87,8 @@ def _text(folder: Path, audit: Audit) -> str:
             "",
             f"Done in {audit.seconds:.0f} s, {audit.requests:,} requests, {audit.faulty} of which the API spoilt.",
             f"Lines   {audit.lines:,} = {jobs.total:,} IDs + {REPEATS} repeats + {audit.batch.refused} refused",
-            f"Books   {jobs.total:,} IDs = {jobs.found:,} found + {jobs.gone:,} gone + {jobs.invalid:,} invalid"
-            f" + {jobs.failed:,} failed + {jobs.cancelled:,} cancelled + {jobs.open:,} open"
-            f" ({_verdict(audit.balanced)}: each ID looked up in the files and in the API)",
+            f"Books   {books(jobs)} ({'balanced' if audit.balanced else 'NOT BALANCED'}:"
+            " each ID looked up in the files and in the API)",
             f"Windows {_windows(audit)}",
             f"Files   {place}/",
             *(f"        {file.stat().st_size:>9,} bytes  {file.name}" for file in sorted(place.iterdir())),
@@ -110,10 +110,6 @@ def _windows(audit: Audit) -> str:
         f"no window saw more than its limit, by the API's own log: {count} windows of {WINDOW:g} s, the fullest"
         f" {most} of {LIMIT}"
     )
-
-
-def _verdict(good: bool) -> str:
-    return "balanced" if good else "NOT BALANCED"
 
 
 def _faults(audit: Audit) -> list[str]:

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from collector import quantity
 from collector.clock import unstamp
+from collector.output.text import plain
 
 if TYPE_CHECKING:
     from collector.output.snapshot import BatchStatus, Snapshot, WindowStatus
@@ -63,7 +64,7 @@ def line(snapshot: Snapshot) -> str:
 
 def screen(snapshot: Snapshot) -> RenderableType:
     """The whole service as a picture."""
-    head = Text.assemble(("collector ", "bold"), snapshot.version, " is ", (_safe(snapshot.state), "bold"))
+    head = Text.assemble(("collector ", "bold"), snapshot.version, " is ", (plain(snapshot.state), "bold"))
     head.append(f" · {snapshot.calls_in_the_air} calls in the air")
     if snapshot.finish_at:
         head.append(f" · done {_finish(snapshot.finish_at, snapshot.now)}")
@@ -73,8 +74,8 @@ def screen(snapshot: Snapshot) -> RenderableType:
     parts += [_budget(name, window) for name, windows in snapshot.budgets.items() for window in windows]
     for wait in snapshot.waiting:
         until = f" until {clock_time(wait.until)}" if wait.until else ""
-        parts.append(Text(_safe(f"waits: {wait.jobs:,} IDs for {wait.budget}{until} ({wait.why})"), "yellow"))
-    parts += [Text(_safe(f"! {trouble.where}: {trouble.what}"), "red") for trouble in snapshot.troubles]
+        parts.append(Text(plain(f"waits: {wait.jobs:,} IDs for {wait.budget}{until} ({wait.why})"), "yellow"))
+    parts += [Text(plain(f"! {trouble.where}: {trouble.what}"), "red") for trouble in snapshot.troubles]
     return Group(*parts)
 
 
@@ -115,7 +116,7 @@ def _row(batch: BatchStatus) -> tuple[RenderableType, ...]:
     if batch.state == "open" and batch.finish_at:
         state = clock_time(batch.finish_at)
     bar = ProgressBar(total=max(jobs.total, 1), completed=jobs.settled, complete_style="cyan")
-    return (Text(_safe(batch.folder)), bar, *numbers, Text(_safe(state)))
+    return (Text(plain(batch.folder)), bar, *numbers, Text(plain(state)))
 
 
 def _budget(name: str, window: WindowStatus) -> RenderableType:
@@ -130,14 +131,9 @@ def _budget(name: str, window: WindowStatus) -> RenderableType:
         complete_style="blue",
         finished_style="blue",
     )
-    row.add_row(Text(_safe(f"budget {name}")), bar, Text(said))
+    row.add_row(Text(plain(f"budget {name}")), bar, Text(said))
     return row
 
 
 def _finish(finish_at: str, now: str) -> str:
     return f"about {clock_time(finish_at)}, in {quantity.spoken(max(unstamp(finish_at) - unstamp(now), 0.0))}"
-
-
-def _safe(text: str) -> str:
-    """Names of files and words of APIs may hold anything; a terminal obeys some of it."""
-    return "".join(char if char.isprintable() else "?" for char in text)

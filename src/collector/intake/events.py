@@ -2,10 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import structlog
@@ -35,14 +34,14 @@ class Events:
         if asyncinotify is not None:
             try:
                 self._inotify = self._open.enter_context(asyncinotify.Inotify(sync_timeout=0, cache_size=64))
-                self._open.enter_context(_reading(self._inotify.fd, self._drain))
+                loop = asyncio.get_running_loop()
+                loop.add_reader(self._inotify.fd, self._drain)
+                self._open.callback(loop.remove_reader, self._inotify.fd)
             except OSError as error:  # no instance is left: fs.inotify.max_user_instances
                 self._unwatched("watch/", error)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._open.close()
         self._inotify = None
 
@@ -109,13 +108,3 @@ def _mask() -> Any:
     mask = asyncinotify.Mask
     told = mask.CREATE | mask.MODIFY | mask.CLOSE_WRITE | mask.MOVED_TO
     return told | mask.DELETE_SELF | mask.MOVE_SELF | mask.ONLYDIR
-
-
-@contextmanager
-def _reading(number: int, drain: Callable[[], None]) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    loop.add_reader(number, drain)
-    try:
-        yield
-    finally:
-        loop.remove_reader(number)

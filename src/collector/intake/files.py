@@ -1,19 +1,18 @@
-"""Files on their way: opened without surprises, named, moved and written so that a power cut leaves one whole file."""
+"""Files on their way: opened without surprises, named, and moved so that a power cut leaves one whole file."""
 
 import errno
-import filecmp
 import os
 import shlex
-import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 import structlog
 
 from collector.errors import CollectorError
+from collector.host.files import sync, whole, write
 
 Identity = tuple[int, int, int, int]  # device, inode, size, mtime in ns, each as SQLite can keep it
 
@@ -123,34 +122,18 @@ def move(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        _copy(source, target)
         try:
+            with opened(source) as taken, whole(target) as copy:
+                while block := taken.read(1 << 20):
+                    copy.add(block)
             os.unlink(source)
         except OSError:
-            os.unlink(target)
+            with suppress(FileNotFoundError):
+                os.unlink(target)
             raise
-    sync(target.parent)
-    sync(source.parent)
-
-
-def _copy(source: Path, target: Path) -> None:
-    beside = target.with_name(f".{target.name}.part")
-    try:
-        with opened(source) as taken, open(beside, "wb") as copy:
-            shutil.copyfileobj(taken, copy, 1 << 20)
-            copy.flush()
-            os.fsync(copy.fileno())
-        os.rename(beside, target)
-    except BaseException:
+    for folder in (target.parent, source.parent):
         with suppress(OSError):
-            os.unlink(beside)
-        raise
-    sync(target.parent)
-
-
-def same(one: Path, other: Path) -> bool:
-    """True where two files hold the same bytes."""
-    return filecmp.cmp(one, other, shallow=False)
+            sync(folder)
 
 
 def set_aside(folder: Path) -> Path:
@@ -161,27 +144,6 @@ def set_aside(folder: Path) -> Path:
             os.rename(folder, other)
             return other
     raise FileExistsError(errno.EEXIST, "too many folders were set aside", str(folder))
-
-
-def write(path: Path, text: str) -> None:
-    """Writes a whole text beside and renames it, durably."""
-    beside = path.with_name(f".{path.name}.part")
-    with open(beside, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(beside, path)
-    sync(path.parent)
-
-
-def sync(folder: Path) -> None:
-    """Makes the names in a folder durable, where the file system can."""
-    with suppress(OSError):
-        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
 
 
 def reject(path: Path, folder: Path, why: str) -> Path:
@@ -233,25 +195,24 @@ class Options(msgspec.Struct, frozen=True):
 
 def options(path: Path) -> Options:
     """The options that came with a file; none where there are none."""
-    beside = _options_of(path)
+    beside = options_of(path)
     try:
         with opened(beside) as file:
             return msgspec.json.decode(file.read(65_536), type=Options)
-    except Left as error:
-        if error.event != "file_vanished":
+    except (Left, msgspec.MsgspecError) as error:
+        if not (isinstance(error, Left) and error.event == "file_vanished"):
             log.warning("options_are_unreadable", file=beside.name, why=str(error))
-    except msgspec.MsgspecError as error:
-        log.warning("options_are_unreadable", file=beside.name, why=str(error))
     return Options()
 
 
 def drop_options(path: Path) -> None:
     """Removes the options of a file that was taken, lest they meet another file of its name."""
     with suppress(OSError):
-        os.unlink(_options_of(path))
+        os.unlink(options_of(path))
 
 
-def _options_of(path: Path) -> Path:
+def options_of(path: Path) -> Path:
+    """Where the options of a file lie."""
     return path.with_name(f".{path.name}.options.json")
 
 
@@ -261,6 +222,6 @@ def make_like_parent(folder: Path) -> None:
         folder.mkdir()
     except FileExistsError:
         return
-    wanted: Any = stat.S_IMODE(os.stat(folder.parent).st_mode)
+    mode = stat.S_IMODE(os.stat(folder.parent).st_mode)
     with suppress(OSError):
-        os.chmod(folder, wanted)
+        os.chmod(folder, mode)

@@ -1,19 +1,24 @@
 """Taking a file in: four durable steps, each of which a start repeats when it was the first unfinished one."""
 
 import asyncio
+import filecmp
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import structlog
 
 from collector.clock import Clock
 from collector.config import Config
 from collector.errors import StoreBusy, StoreError, UnreadableFile
-from collector.intake import files, receipt, thread
+from collector.host import thread
+from collector.host.files import sync, write
+from collector.intake import files, receipt
 from collector.intake.idfile import Chunk
 from collector.intake.reading import Reading
 from collector.intake.receipt import Receipt
@@ -68,7 +73,11 @@ class Loader:
             except UnreadableFile as error:
                 await self._reject(path, str(error))
                 return None
-            batch = await self._patiently(lambda: self._begin(path, source, column, identity))
+            name, file = files.stem(path.name), files.plain(path.name)
+            begin = partial(
+                self._store.batches.begin, source, name, "file", file=file, column=column, identity=identity
+            )
+            batch = await self._patiently(begin)
             try:
                 place = await thread.run(lambda: self._move(path, batch))
             except OSError as error:
@@ -94,11 +103,6 @@ class Loader:
                 except Exception as error:  # of one batch: the others go on
                     log.exception("loading_failed", batch=batch.id)
                     self._is_stuck(batch, f"{type(error).__name__}: {error}")
-
-    def _begin(self, path: Path, source: str, column: Column, identity: files.Identity) -> Awaitable[Batch]:
-        return self._store.batches.begin(
-            source, files.stem(path.name), "file", file=files.plain(path.name), column=column, identity=identity
-        )
 
     async def _resume(self, batch: Batch) -> None:
         spec = self._config.sources.get(batch.source)
@@ -133,7 +137,8 @@ class Loader:
         if folder.exists() and any(folder.iterdir()):
             log.warning("folder_set_aside", folder=folder.name, now=files.set_aside(folder).name)
         folder.mkdir(exist_ok=True)
-        files.sync(folder.parent)
+        with suppress(OSError):
+            sync(folder.parent)
         place = folder / files.kept_as(path.name)
         files.move(path, place)
         files.drop_options(path)
@@ -153,7 +158,7 @@ class Loader:
                 rest.unlink()
             return self._move(dropped, batch)
         if dropped is not None:
-            if not files.same(dropped, place):
+            if not filecmp.cmp(dropped, place, shallow=False):
                 return self._move(dropped, batch)
             dropped.unlink()  # the copy over file systems was whole, and the kill came before this
             files.drop_options(dropped)
@@ -204,14 +209,10 @@ class Loader:
             began = self._clock.mono()
             # In the table's own order: a file in no order is taken in nearly twice as fast.
             ordered = sorted(part)
-            batch = await self._patiently(lambda: self._write(batch, ordered, line))  # noqa: B023 # awaited at once
+            batch, _ = await self._patiently(partial(self._store.batches.load_chunk, batch, ordered, line))
             self._adapt(len(part), self._clock.mono() - began)
             if last:
                 return batch
-
-    async def _write(self, batch: Batch, keys: list[str], line: int) -> Batch:
-        batch, _ = await self._store.batches.load_chunk(batch, keys, line)
-        return batch
 
     def _adapt(self, keys: int, seconds: float) -> None:
         if seconds > LONGEST_COMMIT:
@@ -221,46 +222,25 @@ class Loader:
 
     def _receipt(self, batch: Batch, spec: Spec, reading: Reading) -> Receipt:
         reader = reading.reader
-        ids = self._store.books.of(batch.id).total
-        return Receipt(
-            batch=batch.id,
-            file=batch.file or "",
-            source=batch.source,
-            at=self._clock.wall(),
-            layout=reader.layout.text,
+        return msgspec.structs.replace(
+            self._begun(batch, spec, reader.layout.text),
             lines=reader.lines,
             headers=reader.headers,
             blank=reader.blank,
-            ids=ids,
             refused=reading.refused,
             first=tuple(reading.first),
             warnings=tuple(reading.warnings(batch.identity and batch.identity[2])),
             digest=reading.digest,
-            estimate=receipt.estimate(ids, spec),
         )
 
+    def _begun(self, batch: Batch, spec: Spec, layout: str) -> Receipt:
+        """What can be said of a batch without its file."""
+        ids, now = self._store.books.of(batch.id).total, self._clock.wall()
+        return Receipt(batch.id, batch.file or "", batch.source, now, layout, ids, ids, receipt.estimate(ids, spec))
+
     async def _open_without_file(self, batch: Batch, spec: Spec, why: str = "the file is gone") -> Batch:
-        ids = self._store.books.of(batch.id).total
         lost = f"ONLY PART OF THE FILE WAS TAKEN IN, up to line {batch.line:,}: {why}. Drop it again for the rest."
-        return await self._open(
-            Receipt(
-                batch=batch.id,
-                file=batch.file or "",
-                source=batch.source,
-                at=self._clock.wall(),
-                layout="not known",
-                lines=ids,
-                headers=0,
-                blank=0,
-                ids=ids,
-                refused=0,
-                first=(),
-                warnings=(lost,),
-                digest="",
-                estimate=receipt.estimate(ids, spec),
-            ),
-            batch,
-        )
+        return await self._open(msgspec.structs.replace(self._begun(batch, spec, "not known"), warnings=(lost,)), batch)
 
     async def _open(self, kept: Receipt, batch: Batch) -> Batch:
         """Step four."""
@@ -285,7 +265,7 @@ class Loader:
     def _write_receipt(self, kept: Receipt, batch: Batch) -> None:
         folder = self._folder(batch)
         folder.mkdir(parents=True, exist_ok=True)
-        files.write(folder / "receipt.txt", receipt.text(kept))
+        write(folder / "receipt.txt", receipt.text(kept))
 
     async def _reject(self, path: Path, why: str) -> None:
         try:

@@ -2,13 +2,14 @@
 
 import csv
 import hashlib
+import io
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO
 
 from collector.errors import UnreadableFile
+from collector.host.files import Part
 from collector.intake import files
 from collector.intake.idfile import Chunk, Reader, Refused
 
@@ -31,8 +32,7 @@ class Reading:
             self._stream.close()
             raise
         self._chunks = iter(self.reader)
-        self._beside = path.with_name(".refused.csv.part")
-        self._table: TextIO | None = None
+        self._table: Part | None = None
         self._broken: str | None = None
         self.refused = 0
         self.first: list[Refused] = []
@@ -57,22 +57,21 @@ class Reading:
     def _refuse(self, refused: list[Refused]) -> None:
         self.refused += len(refused)
         self.first += refused[: SHOWN - len(self.first)]
+        text = io.StringIO()
+        rows = csv.writer(text, lineterminator="\n")
         if self._table is None:
-            self._table = self._beside.open("w", encoding="utf-8", errors="backslashreplace", newline="")
-            csv.writer(self._table, lineterminator="\n").writerow(("line", "text", "why"))
-        csv.writer(self._table, lineterminator="\n").writerows((one.line, one.text, one.why) for one in refused)
+            self._table = Part(self._path.with_name("refused.csv"))
+            self._table.begin()
+            rows.writerow(("line", "text", "why"))
+        rows.writerows((one.line, one.text, one.why) for one in refused)
+        self._table.add(text.getvalue().encode(errors="backslashreplace"))
 
     def end(self) -> None:
         """After the last step: refused.csv gets its name, and the bytes their digest."""
-        final = self._path.with_name("refused.csv")
         if self._table is not None:
-            self._table.flush()
-            os.fsync(self._table.fileno())
-            os.rename(self._beside, final)
-            files.sync(final.parent)
+            self._table.settle()
         else:  # an earlier pass, cut off, may have left one
-            with suppress(FileNotFoundError):
-                os.unlink(final)
+            self._path.with_name("refused.csv").unlink(missing_ok=True)
         self.digest = _digest(self._stream)
 
     def warnings(self, size: int | None) -> list[str]:
@@ -94,7 +93,7 @@ class Reading:
         """Closes what is open; what was not ended is begun anew by the next reading."""
         self._stream.close()
         if self._table is not None:
-            self._table.close()
+            self._table.discard()
 
 
 def _digest(stream: BinaryIO) -> str:

@@ -23,14 +23,14 @@ class Receipt(msgspec.Struct, frozen=True):
     at: float  # wall time
     layout: str
     lines: int
-    headers: int
-    blank: int
     ids: int
-    refused: int
-    first: tuple[Refused, ...]  # of the refused lines
-    warnings: tuple[str, ...]
-    digest: str
     estimate: str
+    headers: int = 0
+    blank: int = 0
+    refused: int = 0
+    first: tuple[Refused, ...] = ()  # of the refused lines
+    warnings: tuple[str, ...] = ()
+    digest: str = ""
 
     @property
     def repeats(self) -> int:

@@ -12,7 +12,8 @@ import structlog
 from collector.clock import Clock
 from collector.config import Config
 from collector.errors import StoreError
-from collector.intake import files, thread
+from collector.host import thread
+from collector.intake import files
 from collector.intake.arrivals import Arrivals, Sighting
 from collector.intake.events import Events
 from collector.intake.loader import Loader
@@ -105,7 +106,7 @@ class Watcher:
             try:
                 inode = await thread.run(lambda: _made(folder))  # noqa: B023 # awaited at once
             except OSError as error:
-                self._report(str(folder), "watch", "folder_cannot_be_made", f"it cannot be made: {error.strerror}")
+                self._report(str(folder), "folder_cannot_be_made", f"it cannot be made: {error.strerror}")
             else:
                 self._troubles.pop(str(folder), None)
                 self._events.follow(folder, inode)
@@ -135,14 +136,14 @@ class Watcher:
         if stat.S_ISREG(entry.status.st_mode):
             return False
         if not stat.S_ISDIR(entry.status.st_mode):
-            why = "no regular file: drop the file itself, not a link to it"
-            self._report(entry.path, "watch", "file_is_not_regular", f"{self._shown(entry)} is {why}")
+            event, why = "file_is_not_regular", " is no regular file: drop the file itself, not a link to it"
         elif Path(entry.path).parent != self._config.watch:
-            why = f"a folder: drop files right into watch/{entry.source}/"
-            self._report(entry.path, "watch", "folder_is_no_source", f"{self._shown(entry)}/ is {why}")
+            event, why = "folder_is_no_source", f"/ is a folder: drop files right into watch/{entry.source}/"
         elif Path(entry.path) not in self._folders:
-            why = f"no source; the sources are {', '.join(self._config.sources)}"
-            self._report(entry.path, "watch", "folder_is_no_source", f"{self._shown(entry)}/ is {why}")
+            event, why = "folder_is_no_source", f"/ is no source; the sources are {', '.join(self._config.sources)}"
+        else:
+            return True
+        self._report(entry.path, event, f"{self._relative(entry.path)}{why}")
         return True
 
     async def _is_complete(self, entry: Entry) -> bool:
@@ -159,7 +160,8 @@ class Watcher:
     async def _take(self, entry: Entry) -> None:
         path = Path(entry.path)
         if entry.source is None:
-            ways = f"move it into {self._choices()}, or set `default_source` in {self._config.path}"
+            choices = " or ".join(f"watch/{name}/" for name in self._config.sources)
+            ways = f"move it into {choices}, or set `default_source` in {self._config.path}"
             await self._leave(entry, "file_has_no_source", f"watch/ itself has no source: {ways}")
             return
         try:
@@ -172,7 +174,7 @@ class Watcher:
         except OSError as error:
             await self._leave(entry, "taking_in_failed", f"{error.strerror or error}", again=True)
         except Exception as error:  # of one file: others are taken in
-            log.exception("taking_in_failed", file=self._shown(entry))
+            log.exception("taking_in_failed", file=self._relative(entry.path))
             await self._leave(entry, "taking_in_failed", f"{type(error).__name__}: {error}")
         else:
             self._left.pop(entry.path, None)
@@ -183,26 +185,20 @@ class Watcher:
         again = again or event in ("file_cannot_be_moved", "file_cannot_be_rejected")
         self._left[entry.path] = _Leaving(entry.version, self._clock.mono() + AGAIN if again else None)
         if event == "file_vanished":
-            log.warning(event, file=self._shown(entry))
+            log.warning(event, file=self._relative(entry.path))
             return
-        if self._report(entry.path, "watch", event, f"{self._shown(entry)}: {why}") and event != "file_is_not_regular":
+        if self._report(entry.path, event, f"{self._relative(entry.path)}: {why}") and event != "file_is_not_regular":
             await thread.run(lambda: files.explain(Path(entry.path), why))
 
-    def _report(self, path: str, kind: str, event: str, what: str) -> bool:
+    def _report(self, path: str, event: str, what: str) -> bool:
         """A trouble, and a log line when it is new."""
         known = self._troubles.get(path)
         if known is not None and known.what == what:
             return False
         where = self._relative(path)
         log.warning(event, where=where, why=what[:_LONGEST])
-        self._troubles[path] = Trouble(kind, what, where, self._clock.wall())
+        self._troubles[path] = Trouble("watch", what, where, self._clock.wall())
         return True
-
-    def _choices(self) -> str:
-        return " or ".join(f"watch/{name}/" for name in self._config.sources)
-
-    def _shown(self, entry: Entry) -> str:
-        return self._relative(entry.path)
 
     def _relative(self, path: str) -> str:
         """Where it is in the state folder, for people."""

@@ -9,8 +9,9 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
+from collector.host import thread
+from collector.host.files import Part
 from collector.model import BatchId, State
-from collector.output.beside import beside, in_thread
 from collector.store.items import FoundItem, NotFound
 from collector.store.store import Store
 
@@ -36,48 +37,50 @@ async def gone_csv(store: Store, batch: BatchId, path: Path, pulse: Pulse) -> in
 async def failed_csv(store: Store, batch: BatchId, path: Path, pulse: Pulse) -> int:
     """One line for each ID that ended otherwise without being found; their number. No file when there is none."""
     states = (State.INVALID, State.FAILED, State.CANCELLED)
-    if not any(store.books.count(batch, state) for state in states):
-        return await _none(path)
     jobs = _chain(*(store.items.not_found(batch, state) for state in states))
-    return await _write(path, _FAILED.encode(), jobs, _failed_lines, pulse)
+    return await _write(path, _FAILED.encode(), jobs, _failed_lines, pulse, empty=False)
 
 
 async def also_jsonl(store: Store, batch: BatchId, path: Path, pulse: Pulse) -> int:
     """What came beside the items, one line an answer; an item's `answer` says which is its. No file when there is
     none."""
-    pages = store.items.answers(batch)
-    first = await anext(pages, None)
-    if first is None:
-        return await _none(path)
-    return await _write(path, b"", _chain(_once(first), pages), _also_lines, pulse)
+    return await _write(path, b"", store.items.answers(batch), _also_lines, pulse, empty=False)
 
 
 async def _write(
-    path: Path, head: bytes, pages: AsyncIterator[Sequence[T]], render: Callable[[Sequence[T]], bytes], pulse: Pulse
+    path: Path,
+    head: bytes,
+    pages: AsyncIterator[Sequence[T]],
+    render: Callable[[Sequence[T]], bytes],
+    pulse: Pulse,
+    *,
+    empty: bool = True,
 ) -> int:
-    lines = 0
-    async with beside(path) as part:
-        await in_thread(partial(part.add, head))
-        async for page in pages:
-            await in_thread(lambda page=page: part.add(render(page)))  # type: ignore[misc]
+    """The number of lines below the head; without any the file is there only where it may be `empty`."""
+    page = await anext(pages, None)
+    if page is None and not empty:
+        await thread.run(partial(path.unlink, missing_ok=True))
+        return 0
+    part, lines = Part(path), 0
+    try:
+        await thread.run(part.begin)
+        await thread.run(partial(part.add, head))
+        while page is not None:
+            await thread.run(lambda page=page: part.add(render(page)))  # type: ignore[misc]
             lines += len(page)
             await pulse()
+            page = await anext(pages, None)
+        await thread.run(part.settle)
+    except BaseException:
+        await thread.run(part.discard)
+        raise
     return lines
-
-
-async def _none(path: Path) -> int:
-    await in_thread(lambda: path.unlink(missing_ok=True))
-    return 0
 
 
 async def _chain(*streams: AsyncIterator[T]) -> AsyncIterator[T]:
     for stream in streams:
         async for page in stream:
             yield page
-
-
-async def _once(page: T) -> AsyncIterator[T]:
-    yield page
 
 
 def _found_lines(items: Sequence[FoundItem]) -> bytes:

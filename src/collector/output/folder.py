@@ -13,9 +13,10 @@ import structlog
 
 from collector.clock import Clock, stamp
 from collector.errors import StoreBusy
+from collector.host import thread
+from collector.host.files import write
 from collector.model import BatchId, State, Trouble
 from collector.output import export
-from collector.output.beside import in_thread, put
 from collector.output.report import report
 from collector.output.snapshot import BatchStatus, Snapshot
 from collector.output.status import batch_status
@@ -105,7 +106,7 @@ class Folder:
         changed = [batch for batch in open_batches if self._shown[batch.id] != _numbers(batch, snapshot)]
         if not changed:
             return
-        ends = await in_thread(partial(self._put_status, changed, snapshot))
+        ends = await thread.run(partial(self._put_status, changed, snapshot))
         for batch in changed:
             if batch.id not in ends:
                 continue
@@ -128,7 +129,7 @@ class Folder:
                 continue
             try:
                 # It is written again in a moment: a lost one is no loss, and a sync each time would wear the disk.
-                put(folder / "status.txt", batch_text(batch, snapshot, snapshot.now), durable=False)
+                write(folder / "status.txt", batch_text(batch, snapshot, snapshot.now), durable=False)
                 ends[batch.id] = None
             except OSError as error:
                 ends[batch.id] = error
@@ -138,7 +139,7 @@ class Folder:
         """Every file of an ended batch, then the mark that they are there: a kill in between begins anew."""
         folder = self._batches / batch.folder
         began = self._clock.mono()
-        await in_thread(lambda: folder.mkdir(parents=True, exist_ok=True))
+        await thread.run(lambda: folder.mkdir(parents=True, exist_ok=True))
         notes = await self._write_found(batch, folder)
         await export.gone_csv(self._store, batch.id, folder / "gone.csv", self._refresh_in_time)
         await export.failed_csv(self._store, batch.id, folder / "failed.csv", self._refresh_in_time)
@@ -146,8 +147,8 @@ class Folder:
         now, account = self._clock.wall(), self._store.books.of(batch.id)
         text = report(batch, account, self._specs.get(batch.source), now, notes)
         last = batch_text(batch_status(self._store.books, batch), None, stamp(now))
-        await in_thread(partial(put, folder / "report.md", text))
-        await in_thread(partial(put, folder / "status.txt", last))
+        await thread.run(partial(write, folder / "report.md", text))
+        await thread.run(partial(write, folder / "status.txt", last))
         if notes:
             raise OSError(errno.ENOSPC, notes[0])
         await self._store.batches.written(batch.id)
@@ -157,7 +158,7 @@ class Folder:
         """found.jsonl, or why it is not there."""
         found = self._store.books.count(batch.id, State.FOUND)
         needed = 2 * await self._store.items.size(batch.source, max(batch.items, found))
-        free = await in_thread(partial(self._free, folder))
+        free = await thread.run(partial(self._free, folder))
         if free >= needed:
             await export.found_jsonl(self._store, batch.id, folder / "found.jsonl", self._refresh_in_time)
             return ()

@@ -7,7 +7,7 @@ from sqlite3 import sqlite_version
 from collector import __version__
 from collector.clock import stamp
 from collector.model import State
-from collector.output.text import moment
+from collector.output.text import moment, plain
 from collector.sources.spec import Spec
 from collector.store.batches import Batch
 from collector.store.books import Account
@@ -17,17 +17,14 @@ _LEFT = (State.GONE, State.INVALID, State.FAILED, State.CANCELLED)
 
 def report(batch: Batch, account: Account, spec: Spec | None, now: float, notes: tuple[str, ...] = ()) -> str:
     """Everything that somebody needs who asks later what was collected, from where, and what is missing."""
+    said = [*batch.warnings, *notes]
     parts = [
         [
             f"# Collection report: {_plain(batch.name)}",
             "",
             f"Batch {batch.id}, {batch.state.value}; written {_at(now)}.",
         ],
-        *(
-            [["## Mind this", "", *(f"- {_plain(note)}" for note in said)]]
-            if (said := [*batch.warnings, *notes])
-            else []
-        ),
+        *([["## Mind this", "", *(f"- {_plain(note)}" for note in said)]] if said else []),
         ["## Counts", "", *_counts(account)],
         ["## Why IDs were not found", "", *_reasons(account)],
         ["## Input", "", *_input(batch, account)],
@@ -149,5 +146,5 @@ def _at(wall: float | None) -> str:
 
 
 def _plain(text: str) -> str:
-    """A name or an API's word may hold anything; here it stays on its line and in its cell."""
-    return "".join(char if char.isprintable() else "?" for char in text).replace("|", "\\|")
+    """A name or an API's word, kept on its line and in its cell."""
+    return plain(text).replace("|", "\\|")

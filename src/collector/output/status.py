@@ -5,23 +5,13 @@ from collections.abc import Mapping, Sequence
 
 from collector import __version__
 from collector.clock import Clock, stamp
-from collector.model import BatchId, BatchState, Live, State, Trouble, Window
+from collector.model import BatchId, BatchState, Live, State, Window
 from collector.output.finish import Finish, Work, finish
-from collector.output.snapshot import (
-    BatchStatus,
-    JobCounts,
-    Snapshot,
-    TroubleStatus,
-    Waiting,
-    WindowStatus,
-)
-from collector.output.text import batch_text, text
+from collector.output.snapshot import BatchStatus, JobCounts, Snapshot, TroubleStatus, Waiting, WindowStatus
 from collector.sources.spec import Spec
 from collector.store.batches import Batch
 from collector.store.books import Books
 from collector.store.store import Store
-
-__all__ = ["MOST_BATCHES", "BatchStatus", "JobCounts", "Snapshot", "batch_status", "batch_text", "snapshot", "text"]
 
 MOST_BATCHES = 50  # listed: the open ones, then the latest that ended
 _TOLD_FOR = 86_400.0  # seconds that the warnings of an ended batch stay among the troubles
@@ -119,7 +109,9 @@ def _window(window: Window) -> WindowStatus:
 def _troubles(
     live: Live, ongoing: Sequence[Batch], listed: Sequence[Batch], specs: Mapping[str, Spec], now: float
 ) -> tuple[TroubleStatus, ...]:
-    found = [_trouble(trouble) for trouble in live.troubles]
+    found = [
+        TroubleStatus(trouble.kind, trouble.what, trouble.where, stamp(trouble.since)) for trouble in live.troubles
+    ]
     found += [
         TroubleStatus(source.state, source.why or "", name, None)
         for name, source in live.sources.items()
@@ -143,10 +135,6 @@ def _no_source(batch: Batch) -> str:
         f"no IDs of source {batch.source} are asked for, since the configuration has no [source.{batch.source}]:"
         " declare it again and restart"
     )
-
-
-def _trouble(trouble: Trouble) -> TroubleStatus:
-    return TroubleStatus(trouble.kind, trouble.what, trouble.where, stamp(trouble.since))
 
 
 def _stamp(wall: float | None) -> str | None:

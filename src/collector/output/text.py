@@ -16,7 +16,7 @@ def text(snapshot: Snapshot, width: int = 80) -> str:
     jobs = snapshot.jobs
     lines = [f"collector {snapshot.version} is {snapshot.state}, since {moment(snapshot.started_at)}"]
     lines += [line for trouble in snapshot.troubles for line in _alarm(trouble.where, trouble.what, width)]
-    lines += ["", f"{bar(jobs, width - 9)} {_percent(jobs)}", *_wrapped(_sum(jobs), width)]
+    lines += ["", f"{bar(jobs, width - 9)} {_percent(jobs)}", *_wrapped(books(jobs), width)]
     lines += [_in_the_air(snapshot), *_waits(snapshot)]
     lines += [*_finish(snapshot.finish_at, snapshot.now), "", *_batches(snapshot.batches, width)]
     lines += [""] * bool(snapshot.budgets)
@@ -34,7 +34,7 @@ def batch_text(batch: BatchStatus, snapshot: Snapshot | None, now: str, width: i
     lines += [line for warning in batch.warnings for line in _alarm("warning", warning, width)]
     if batch.state == "loading":
         lines.append(f"loading has come to line {batch.line:,}")
-    lines += [f"{bar(batch.jobs, width - 9)} {_percent(batch.jobs)}", *_wrapped(_sum(batch.jobs), width)]
+    lines += [f"{bar(batch.jobs, width - 9)} {_percent(batch.jobs)}", *_wrapped(books(batch.jobs), width)]
     lines += _reasons(batch, width)
     lines += [f"{batch.items:,} items", *_rate(batch, now)]
     if batch.finished_at:
@@ -59,14 +59,20 @@ def moment(stamped: str) -> str:
     return f"{stamped[:10]} {stamped[11:19]}Z"
 
 
+def plain(text: str) -> str:
+    """Names of files and words of APIs may hold anything; a terminal obeys some of it."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def books(jobs: JobCounts) -> str:
+    """The books of so many jobs in one line."""
+    ended = " + ".join(f"{getattr(jobs, state.value):,} {state.value}" for state in TERMINAL)
+    return f"{jobs.total:,} IDs = {ended} + {jobs.open:,} open"
+
+
 def _percent(jobs: JobCounts) -> str:
     # Rounded down: 100 % says that nothing is left.
     return f"{jobs.settled * 1000 // jobs.total / 10:5.1f} %" if jobs.total else "  0.0 %"
-
-
-def _sum(jobs: JobCounts) -> str:
-    ended = " + ".join(f"{getattr(jobs, state.value):,} {state.value}" for state in TERMINAL)
-    return f"{jobs.total:,} IDs = {ended} + {jobs.open:,} open"
 
 
 def _in_the_air(snapshot: Snapshot) -> str:
@@ -130,6 +136,4 @@ def _wrapped(line: str, width: int) -> list[str]:
 
 
 def _page(lines: Iterable[str]) -> str:
-    """Names of files and words of APIs may hold anything; a terminal obeys some of it."""
-    safe = ("".join(char if char.isprintable() else "?" for char in line) for line in lines)
-    return "\n".join(safe).rstrip("\n") + "\n"
+    return "\n".join(map(plain, lines)).rstrip("\n") + "\n"

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from itertools import accumulate
 from pathlib import Path
 from random import Random
@@ -23,15 +24,11 @@ from collector import quantity
 from collector.clock import Clock
 from collector.rehearsal import posts
 from collector.rehearsal.posts import Fate, Faults, Reply, World
-from collector.rehearsal.verdicts import Fixed, Sliding, Standing, Verdict, Verdicts, Window
+from collector.rehearsal.verdicts import Fixed, Sliding, Standing, Verdict, Verdicts
 
 WIRE_FAULTS = ("errors", "dropped", "lost", "truncated", "garbled")
-SERVER_ERRORS = (
-    (500, "Internal Server Error"),
-    (502, "Bad Gateway"),
-    (503, "Service Unavailable"),
-    (504, "Gateway Timeout"),
-)
+SERVER_ERRORS = tuple(HTTPStatus(status) for status in (500, 502, 503, 504))
+ROUTES = ("/2/tweets", "/2/tweets/{id}")  # each with windows of its own: posts by a list, and one post
 POLICIES: dict[str, type[Fixed] | type[Sliding]] = {"fixed": Fixed, "sliding": Sliding}
 
 
@@ -49,14 +46,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     faults: Faults = Faults()
     seed: int = 0
     log: Path | None = None  # a JSON line a request
-
-
-class Route(msgspec.Struct, frozen=True):
-    """An endpoint: which IDs a request names, and what is said of them."""
-
-    path: str
-    ids: Callable[[web.Request], tuple[str, ...]]
-    answer: Callable[["StandIn", web.Request, tuple[str, ...]], Reply]
 
 
 class _Decision(msgspec.Struct, frozen=True):
@@ -82,7 +71,7 @@ class StandIn:
         self.fate: Callable[[str], Fate] = self.world.fate
         self._port = port
         self._clock = clock or Clock()
-        self._windows: dict[tuple[str, str], Window] = {}
+        self._windows: dict[tuple[str, str], Fixed | Sliding] = {}
         # Two generators: how many faults there are must not hang on whether there is latency.
         self._chance, self._delays = Random(self.settings.seed), Random(self.settings.seed)  # noqa: S311  not for secrets
         self._ends = list(accumulate(getattr(self.settings.faults, name) for name in WIRE_FAULTS))
@@ -110,11 +99,11 @@ class StandIn:
     def _app(self) -> web.Application:
         app = web.Application()
         for route in ROUTES:
-            app.router.add_get(route.path, partial(self._handle, route), allow_head=False)
+            app.router.add_get(route, partial(self._handle, route), allow_head=False)
         app.router.add_route("*", "/{rest:.*}", _unknown)
         return app
 
-    async def _handle(self, route: Route, request: web.Request) -> web.StreamResponse:
+    async def _handle(self, route: str, request: web.Request) -> web.StreamResponse:
         delay = self._delays.uniform(*self.settings.latency)
         there = delay * self._delays.random()
         if delay:
@@ -127,17 +116,17 @@ class StandIn:
             return _hang_up(request)
         return self._response(decision.reply, decision)
 
-    def _decide(self, route: Route, request: web.Request) -> _Decision:
+    def _decide(self, route: str, request: web.Request) -> _Decision:
         """The verdict on a request, made and logged in one step, as a server does that answers one at a time."""
         key = request.headers.get("Authorization", "anon")
-        ids = route.ids(request)
+        ids = _asked(request)
         now = mono, wall = self._clock.mono(), self._clock.wall()
         decision = self._verdict(route, request, ids, key, now)
         verdict = Verdict(
             t=wall,
             mono=mono,
             key=key,
-            route=route.path,
+            route=route,
             uri=request.raw_path,
             ids=ids,
             status=decision.reply.status if decision.reply else 0,
@@ -148,43 +137,46 @@ class StandIn:
         return decision
 
     def _verdict(
-        self, route: Route, request: web.Request, ids: tuple[str, ...], key: str, now: tuple[float, float]
+        self, route: str, request: web.Request, ids: tuple[str, ...], key: str, now: tuple[float, float]
     ) -> _Decision:
         fault = self._fault()
         if self.down:
             return _Decision(posts.problem(503, "Service Unavailable"), counted=False)
         if self.settings.bearer is not None and key != f"Bearer {self.settings.bearer}":
-            return _Decision(posts.unauthorized(), counted=False)
+            return _Decision(posts.problem(401, "Unauthorized"), counted=False)
         if fault == "dropped":
             return _Decision(None, counted=False, fault=fault)
         standing = self._window(key, route).take(*now) if self.settings.limit else None
         if standing and not standing.granted:
-            return _Decision(posts.too_many(), counted=False, standing=standing)
+            return _Decision(posts.problem(429, "Too Many Requests"), counted=False, standing=standing)
         if fault == "lost":
             return _Decision(None, counted=True, standing=standing, fault=fault)
         if fault == "errors":
-            status, title = self._chance.choice(SERVER_ERRORS)
-            return _Decision(posts.problem(status, title), counted=True, standing=standing, fault=fault)
-        reply = self._answer(route, request, ids)
+            error = self._chance.choice(SERVER_ERRORS)
+            return _Decision(posts.problem(error.value, error.phrase), counted=True, standing=standing, fault=fault)
+        reply = self._answer(request, ids)
         return _Decision(reply, counted=True, standing=standing, fault=fault if reply.status == 200 else "")
 
-    def _answer(self, route: Route, request: web.Request, ids: tuple[str, ...]) -> Reply:
+    def _answer(self, request: web.Request, ids: tuple[str, ...]) -> Reply:
         if self.credits_depleted:
             return posts.credits_depleted()
         if self.forbidden:
             return posts.forbidden()
-        return route.answer(self, request, ids)
+        authors = "author_id" in request.query.get("expansions", "").split(",")
+        if "id" in request.match_info:
+            return self.world.one(ids[0], authors, self.settings.missing)
+        return self.world.many(ids, authors)
 
     def _fault(self) -> str:
         point = self._chance.random()
         return next((name for end, name in zip(self._ends, WIRE_FAULTS, strict=True) if point < end), "")
 
-    def _window(self, key: str, route: Route) -> Window:
-        found = self._windows.get((key, route.path))
+    def _window(self, key: str, route: str) -> Fixed | Sliding:
+        found = self._windows.get((key, route))
         if found is None:
             assert self.settings.limit is not None
             found = POLICIES[self.settings.policy](self.settings.limit, self.settings.window)
-            self._windows[key, route.path] = found
+            self._windows[key, route] = found
         return found
 
     def _response(self, reply: Reply, decision: _Decision) -> web.Response:
@@ -214,30 +206,9 @@ class StandIn:
         return found
 
 
-def _listed(request: web.Request) -> tuple[str, ...]:
-    return tuple(request.query.get("ids", "").split(","))
-
-
-def _single(request: web.Request) -> tuple[str, ...]:
-    return (request.match_info["id"],)
-
-
-def _authors(request: web.Request) -> bool:
-    return "author_id" in request.query.get("expansions", "").split(",")
-
-
-def _lookup_many(api: StandIn, request: web.Request, ids: tuple[str, ...]) -> Reply:
-    return api.world.many(ids, _authors(request))
-
-
-def _lookup_one(api: StandIn, request: web.Request, ids: tuple[str, ...]) -> Reply:
-    return api.world.one(ids[0], _authors(request), api.settings.missing)
-
-
-ROUTES = (
-    Route("/2/tweets", _listed, _lookup_many),
-    Route("/2/tweets/{id}", _single, _lookup_one),
-)
+def _asked(request: web.Request) -> tuple[str, ...]:
+    one = request.match_info.get("id")
+    return tuple(request.query.get("ids", "").split(",")) if one is None else (one,)
 
 
 async def _unknown(_: web.Request) -> web.Response:
@@ -253,59 +224,53 @@ def _hang_up(request: web.Request) -> web.Response:
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    asyncio.run(_serve(_arguments()))
+    asyncio.run(_serve(*_settings()))
 
 
-async def _serve(options: argparse.Namespace) -> None:
+async def _serve(settings: Settings, port: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with StandIn(_settings(options), options.port) as api:
+    async with StandIn(settings, port) as api:
         sys.stdout.write(f"READY {api.url}\n")
         sys.stdout.flush()
         await stop.wait()
 
 
-def _arguments() -> argparse.Namespace:
+def _settings() -> tuple[Settings, int]:
+    """What the command line says, and the port; what it does not say is as `Settings` and `Faults` have it."""
     parser = argparse.ArgumentParser(
-        prog="python -m collector.rehearsal.api", description="A stand-in API on loopback."
+        prog="python -m collector.rehearsal.api",
+        description="A stand-in API on loopback.",
+        argument_default=argparse.SUPPRESS,
     )
     add = parser.add_argument
     add("--port", type=int, default=0)
-    add("--limit", type=int, default=900, help="requests a window, for each credential and endpoint; 0: no windows")
-    add("--window", type=quantity.seconds, default=900.0, metavar="DURATION")
-    add("--policy", choices=list(POLICIES), default="fixed")
-    add("--no-headers", action="store_true")
+    add("--limit", type=_limit, help="requests a window, for each credential and endpoint; 0: no windows")
+    add("--window", type=quantity.seconds, metavar="DURATION")
+    add("--policy", choices=list(POLICIES))
+    add("--no-headers", action="store_false", dest="headers")
     add("--retry-after", action="store_true")
     add("--bearer", metavar="TOKEN", help="the only token that is known")
-    add("--missing", type=int, choices=(200, 404), default=200, help="the status of a single lookup that finds nothing")
-    add("--latency", type=_latency, default=(0.020, 0.050), metavar="MS-MS")
-    add("--seed", type=int, default=0)
+    add("--missing", type=int, choices=(200, 404), help="the status of a single lookup that finds nothing")
+    add("--latency", type=_latency, metavar="MS-MS")
+    add("--seed", type=int)
     add("--log", type=Path, metavar="FILE")
     for name in Faults.__struct_fields__:
-        add(f"--{name}", type=float, default=getattr(Faults(), name), metavar="SHARE")
-    return parser.parse_args()
+        add(f"--{name}", type=float, metavar="SHARE")
+    given = vars(parser.parse_args())
+    port = given.pop("port")
+    faults = Faults(**{name: given.pop(name) for name in Faults.__struct_fields__ if name in given})
+    return Settings(**given, faults=faults), port
+
+
+def _limit(text: str) -> int | None:
+    return int(text) or None
 
 
 def _latency(text: str) -> tuple[float, float]:
     low, _, high = text.partition("-")
     return float(low) / 1000, float(high or low) / 1000
-
-
-def _settings(options: argparse.Namespace) -> Settings:
-    return Settings(
-        limit=options.limit or None,
-        window=options.window,
-        policy=options.policy,
-        headers=not options.no_headers,
-        retry_after=options.retry_after,
-        bearer=options.bearer,
-        missing=options.missing,
-        latency=options.latency,
-        faults=Faults(**{name: getattr(options, name) for name in Faults.__struct_fields__}),
-        seed=options.seed,
-        log=options.log,
-    )
 
 
 if __name__ == "__main__":

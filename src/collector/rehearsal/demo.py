@@ -18,12 +18,11 @@ import msgspec
 
 from collector import config
 from collector.app import App
-from collector.clock import stamp
 from collector.errors import CollectorError, Held, UsageError
 from collector.host import lock
 from collector.output.snapshot import BatchStatus, Snapshot
 from collector.rehearsal.api import Settings, StandIn
-from collector.rehearsal.posts import Fate, Faults
+from collector.rehearsal.posts import EPOCH_MS, Fate, Faults, made_at
 from collector.rehearsal.verdicts import Verdict
 
 MARKER = ".collector-demo"  # in a folder that is ours to empty
@@ -34,7 +33,6 @@ REFUSED = ("1.50465E+18", "1.52177E+18", "n/a", "deleted", "see notes")
 _LONGEST = 90.0  # seconds, after which something is wrong
 _LOOK = 0.2  # seconds from one picture to the next
 _SETTINGS = Settings(limit=LIMIT, window=WINDOW, faults=Faults(errors=0.03, dropped=0.02))
-_EPOCH_MS = 1288834974657  # the zero of snowflake IDs
 _CONFIG = """\
 # Made by `collector demo`. The stand-in API at this address lives only as long as the demo.
 root           = "."
@@ -227,15 +225,11 @@ def _drop(folder: Path) -> tuple[str, ...]:
 
 def _rows() -> tuple[list[str], tuple[str, ...]]:
     random = Random(2022)  # noqa: S311  the same file each time
-    begin = int(datetime.fromisoformat("2022-03-01T00:00:00Z").timestamp() * 1000) - _EPOCH_MS
+    begin = int(datetime.fromisoformat("2022-03-01T00:00:00Z").timestamp() * 1000) - EPOCH_MS
     draw = partial(random.randrange, 90 * 86_400_000)
     keys = sorted({str(begin + draw() << 22 | random.randrange(1 << 22)) for _ in range(IDS)})
     keys += random.sample(keys, REPEATS)
-    rows = [f"{key},{_made(key)},{random.choice(('for', 'against', 'none'))}" for key in keys]
+    rows = [f"{key},{made_at(key)},{random.choice(('for', 'against', 'none'))}" for key in keys]
     for refused in REFUSED:
         rows.insert(random.randrange(len(rows)), f"{refused},,none")
     return rows, tuple(keys)
-
-
-def _made(key: str) -> str:
-    return stamp(((int(key) >> 22) + _EPOCH_MS) / 1000)

@@ -19,13 +19,14 @@ MOST_IDS = 100
 
 _FORM = re.compile(r"[0-9]{1,19}")
 _PROBLEM = "https://api.twitter.com/2/problems/"
-_EPOCH_MS = 1288834974657  # the zero of snowflake IDs, 2010-11-04
+EPOCH_MS = 1288834974657  # the zero of snowflake IDs, 2010-11-04
 _TEXTS = {
     "en": "the city river bridge was closed again today after heavy rain and people walked home slowly",
     "es": "la ciudad hoy río puente cerrado otra vez lluvia gente camina casa mañana tren espera estación cielo claro",
     "ja": "今日 は 雨 が 降って 川 の 橋 また 閉鎖 人々 歩いて 家 へ 帰る 電車 駅 前 朝 空 晴れ 山 上",
 }
 _WORDS = {lang: text.split() for lang, text in _TEXTS.items()}
+_COUNTED = ("retweet", "reply", "like", "quote", "bookmark", "impression")
 _LANGS = ("en", "en", "es", "ja")
 
 
@@ -74,20 +75,6 @@ class Reply(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class _Metrics(msgspec.Struct, frozen=True):
-    retweet_count: int
-    reply_count: int
-    like_count: int
-    quote_count: int
-    bookmark_count: int
-    impression_count: int
-
-
-class _Reference(msgspec.Struct, frozen=True):
-    type: str
-    id: str
-
-
 class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     """A post with all its fields, whatever fields were asked for."""
 
@@ -97,39 +84,9 @@ class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     conversation_id: str
     created_at: str
     lang: str
-    public_metrics: _Metrics
+    public_metrics: dict[str, int]
     text: str
-    referenced_tweets: tuple[_Reference] | None = None
-
-
-class User(msgspec.Struct, frozen=True):
-    """The author of a post."""
-
-    id: str
-    name: str
-    username: str
-    created_at: str
-
-
-class _Error(msgspec.Struct, frozen=True, omit_defaults=True):
-    value: str
-    detail: str
-    title: str
-    resource_type: str
-    parameter: str
-    resource_id: str
-    type: str
-    section: str | None = None
-
-
-class _Includes(msgspec.Struct, frozen=True):
-    users: list[User]
-
-
-class _Body(msgspec.Struct, frozen=True, omit_defaults=True):
-    data: list[Post] | Post | None = None
-    includes: _Includes | None = None
-    errors: list[_Error] | None = None
+    referenced_tweets: tuple[dict[str, str], ...] = ()
 
 
 class World:
@@ -176,19 +133,19 @@ class World:
 
     def _answer(self, parameter: str, fates: dict[str, Fate], authors: bool, missing: int = 200) -> Reply:
         found: list[Post] = []
-        errors: list[_Error] = []
+        errors: list[dict[str, str]] = []
         for key, fate in fates.items():
             if fate is Fate.FOUND:
                 found.append(post := self.post(key))
-                errors += [_not_found("referenced_tweets.id", other.id) for other in post.referenced_tweets or ()]
+                errors += [_not_found("referenced_tweets.id", other["id"]) for other in post.referenced_tweets]
             elif fate is not Fate.ABSENT:
                 errors.append(_not_found(parameter, key) if fate is Fate.DELETED else _not_authorized(parameter, key))
-        users = {post.author_id: _user(post.author_id) for post in found} if authors and found else None
-        body = _Body(
-            data=None if not found else found if parameter == "ids" else found[0],
-            includes=_Includes(list(users.values())) if users else None,
-            errors=errors or None,
-        )
+        users = {post.author_id: _user(post.author_id) for post in found} if authors else {}
+        body: dict[str, object] = {"data": found if parameter == "ids" else found[0]} if found else {}
+        if users:
+            body["includes"] = {"users": list(users.values())}
+        if errors:
+            body["errors"] = errors
         return Reply(200 if found or parameter == "ids" else missing, msgspec.json.encode(body))
 
     def post(self, key: str) -> Post:
@@ -199,34 +156,30 @@ class World:
         text = " ".join(words[(bits >> shift) % len(words)] for shift in range(80, 80 + 5 * (8 + (bits >> 2 & 7)), 5))
         likes = (bits >> 8 & 0xFFF) >> (bits >> 20 & 7)
         author = str(700_000_000 + (bits >> 24 & 0xFFFF) * 7_919)
-        replied_to = (_Reference("replied_to", str(max(1, int(key) - 1 - (bits >> 40 & 0xFFFFF)))),)
+        metrics = (likes >> 2, likes >> 4, likes, likes >> 6, likes >> 5, likes * 41 + 7)
+        replied_to = {"type": "replied_to", "id": str(max(1, int(key) - 1 - (bits >> 40 & 0xFFFFF)))}
         return Post(
             id=key,
             edit_history_tweet_ids=(key,),
             author_id=author,
             conversation_id=key,
-            created_at=stamp(((int(key) >> 22) + _EPOCH_MS) / 1000),
+            created_at=made_at(key),
             lang=lang,
-            public_metrics=_Metrics(likes >> 2, likes >> 4, likes, likes >> 6, likes >> 5, likes * 41 + 7),
+            public_metrics={f"{name}_count": count for name, count in zip(_COUNTED, metrics, strict=True)},
             text=f"{text} https://t.co/{bits & 0xFFFFFFFFFF:010x}",
-            referenced_tweets=replied_to if (bits >> 60 & 0xFFFF) / 2**16 < self._other else None,
+            referenced_tweets=(replied_to,) if (bits >> 60 & 0xFFFF) / 2**16 < self._other else (),
         )
+
+
+def made_at(key: str) -> str:
+    """When the post of an ID was made."""
+    return stamp(((int(key) >> 22) + EPOCH_MS) / 1000)
 
 
 def problem(status: int, title: str, detail: str | None = None, kind: str = "about:blank") -> Reply:
     """An answer that tells of a fault of the whole call."""
     body = {"title": title, "type": kind, "status": status, "detail": detail or title}
     return Reply(status, msgspec.json.encode(body))
-
-
-def unauthorized() -> Reply:
-    """The key is wrong."""
-    return problem(401, "Unauthorized")
-
-
-def too_many() -> Reply:
-    """The window is spent."""
-    return problem(429, "Too Many Requests")
 
 
 def credits_depleted() -> Reply:
@@ -269,20 +222,25 @@ def _refusal(parameter: str, value: str, message: str) -> Reply:
     return Reply(400, msgspec.json.encode(body))
 
 
-def _not_found(parameter: str, key: str) -> _Error:
+def _not_found(parameter: str, key: str) -> dict[str, str]:
     detail = f"Could not find tweet with {parameter}: [{key}]."
-    return _Error(key, detail, "Not Found Error", "tweet", parameter, key, _PROBLEM + "resource-not-found")
+    return _error(parameter, key, detail, "Not Found Error", "resource-not-found")
 
 
-def _not_authorized(parameter: str, key: str) -> _Error:
+def _not_authorized(parameter: str, key: str) -> dict[str, str]:
     detail = f"Sorry, you are not authorized to see the Tweet with {parameter}: [{key}]."
-    kind = _PROBLEM + "not-authorized-for-resource"
-    return _Error(key, detail, "Authorization Error", "tweet", parameter, key, kind, section="data")
+    error = _error(parameter, key, detail, "Authorization Error", "not-authorized-for-resource")
+    return {**error, "section": "data"}
 
 
-def _user(key: str) -> User:
-    born = _EPOCH_MS / 1000 + (_bits(key) & 0xFFFFFFF)
-    return User(key, f"Somebody {key[-4:]}", f"u_{key}", stamp(born))
+def _error(parameter: str, key: str, detail: str, title: str, kind: str) -> dict[str, str]:
+    about = {"resource_type": "tweet", "parameter": parameter, "resource_id": key, "type": _PROBLEM + kind}
+    return {"value": key, "detail": detail, "title": title, **about}
+
+
+def _user(key: str) -> dict[str, str]:
+    born = EPOCH_MS / 1000 + (_bits(key) & 0xFFFFFFF)
+    return {"id": key, "name": f"Somebody {key[-4:]}", "username": f"u_{key}", "created_at": stamp(born)}
 
 
 def _bits(text: str) -> int:

@@ -5,7 +5,6 @@ import os
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
@@ -20,13 +19,6 @@ class Standing(msgspec.Struct, frozen=True):
     remaining: int
     left: float  # seconds until the window gives room again
     resets_at: float  # wall time of that
-
-
-class Window(Protocol):
-    """One limit, for one credential and one endpoint."""
-
-    def take(self, mono: float, wall: float) -> Standing:
-        """Count a request that arrived now, unless the limit is reached."""
 
 
 class Fixed:
@@ -130,8 +122,12 @@ class Verdicts:
 
     def most_in_any_window(self, seconds: float) -> int:
         """The most requests of one credential and endpoint that were let through in any such stretch of time."""
+        counted: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+        for verdict in self._kept:
+            if verdict.counted:
+                counted[verdict.key, verdict.route].append(verdict.mono)
         most = 0
-        for times in self._counted().values():
+        for times in counted.values():
             first = 0
             for last, at in enumerate(times):
                 while times[first] <= at - seconds:
@@ -139,18 +135,8 @@ class Verdicts:
                 most = max(most, last - first + 1)
         return most
 
-    def _counted(self) -> dict[tuple[str, str], list[float]]:
-        times: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
-        for verdict in self._kept:
-            if verdict.counted:
-                times[verdict.key, verdict.route].append(verdict.mono)
-        return times
-
     def __iter__(self) -> Iterator[Verdict]:
         return iter(self._kept)
-
-    def __len__(self) -> int:
-        return len(self._kept)
 
     def close(self) -> None:
         """Close the file."""

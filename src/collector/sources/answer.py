@@ -9,7 +9,7 @@ from jmespath.parser import ParsedResult
 from msgspec import Raw
 
 from collector.model import Extra, Found, Gone, Item
-from collector.sources.spec import Spec, compiled
+from collector.sources.spec import Spec, compiled, is_plain
 from collector.sources.words import clean, joined, reason_for, texts_of, word_of, words_of
 
 _SHAPES: dict[type, str] = {dict: "an object", list: "a list"}
@@ -218,7 +218,7 @@ class _Page:
         for path in self.spec.also:
             value = _finder(path)(self.tree)
             if value is not None:
-                kept[path] = _slice(self.body, path) if _is_plain(path) else value
+                kept[path] = _slice(self.body, path) if is_plain(path) else value
         return Extra(msgspec.json.encode(kept).decode()) if kept else None
 
 
@@ -287,10 +287,6 @@ def _is_error(tree: Any) -> bool:
     return isinstance(tree, dict) and bool(tree.get("error") or tree.get("errors"))
 
 
-def _is_plain(path: str) -> bool:
-    return path.isascii() and all(name.isidentifier() for name in path.split("."))
-
-
 def _searched(expression: ParsedResult, tree: Any) -> Any:
     try:
         return expression.search(tree)
@@ -301,7 +297,7 @@ def _searched(expression: ParsedResult, tree: Any) -> Any:
 @lru_cache(maxsize=1_000)
 def _finder(path: str) -> Callable[[Any], Any]:
     """What a path leads to, or None. Walking a plain path ourselves is ten times as fast as JMESPath."""
-    if path and not _is_plain(path):
+    if path and not is_plain(path):
         expression = compiled(path)
         return lambda tree: _searched(expression, tree)
     names = path.split(".") if path else []

@@ -33,7 +33,6 @@ PLACE = re.compile(r"\{(id|ids|secret\.([A-Za-z0-9_-]+))\}")
 _ODD = re.compile(r"\{[A-Za-z][\w. -]*\}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NOT_OURS = ("content-length", "transfer-encoding", "host", "connection")
-_PLAIN_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
 def _url(text: str) -> str:
@@ -94,28 +93,24 @@ def _pattern(text: str) -> str:
     return text
 
 
-def _seconds(value: object) -> object:
-    return quantity.seconds(value) if isinstance(value, str) else _refuse(quantity.DURATION)
+def _written(read: Callable[[str], object], expected: str) -> BeforeValidator:
+    """A value that stands in the file as a text, read by `read`."""
 
+    def check(value: object) -> object:
+        if not isinstance(value, str):
+            raise ValueError(expected)
+        return read(value)
 
-def _size(value: object) -> object:
-    return quantity.size(value) if isinstance(value, str) else _refuse(quantity.SIZE)
-
-
-def _limit(value: object) -> object:
-    return Limit.parse(value) if isinstance(value, str) else _refuse('a text, as in "900/15m"')
-
-
-def _refuse(expected: str) -> object:
-    raise ValueError(expected)
+    return BeforeValidator(check)
 
 
 Path = Annotated[str, AfterValidator(_path)]
-Seconds = Annotated[float, BeforeValidator(_seconds)]
-Size = Annotated[int, BeforeValidator(_size)]
+Seconds = Annotated[float, _written(quantity.seconds, quantity.DURATION)]
+Size = Annotated[int, _written(quantity.size, quantity.SIZE)]
 # TOML has lists only, and a strict model would refuse one for a tuple.
 Paths = Annotated[tuple[Path, ...], Field(strict=False)]
-Limits = Annotated[tuple[Annotated[Limit, BeforeValidator(_limit)], ...], Field(strict=False)]
+_Limit = Annotated[Limit, _written(Limit.parse, 'a text, as in "900/15m"')]
+Limits = Annotated[tuple[_Limit, ...], Field(strict=False)]
 
 
 class Strict(BaseModel):
@@ -183,7 +178,7 @@ class Spec(Strict):
     @cached_property
     def plain_items(self) -> bool:
         """True where `items` is a plain path, so that an item's own bytes can be kept."""
-        return not self.items or bool(_PLAIN_PATH.fullmatch(self.items))
+        return not self.items or is_plain(self.items)
 
     @cached_property
     def match(self) -> Callable[[str], str | None]:
@@ -197,6 +192,11 @@ class Spec(Strict):
             return (key.lower() if fold else key) if key else None
 
         return match
+
+
+def is_plain(path: str) -> bool:
+    """True for names with dots between them: what can be walked without JMESPath."""
+    return path.isascii() and all(name.isidentifier() for name in path.split("."))
 
 
 def compiled(path: str) -> ParsedResult:

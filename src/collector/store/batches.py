@@ -25,7 +25,6 @@ class Batch(msgspec.Struct, frozen=True):
     digest: str | None
     layout: str | None
     warnings: tuple[str, ...]
-    priority: int
     state: BatchState
     line: int
     lines: int
@@ -43,7 +42,7 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 _COLUMNS = (
-    "id, source, name, origin, file, source_column, device, inode, size, mtime, digest, layout, warnings, priority,"
+    "id, source, name, origin, file, source_column, device, inode, size, mtime, digest, layout, warnings,"
     " state, line, lines, refused, items, created_at, opened_at, finished_at, written_at"
 )
 
@@ -202,7 +201,7 @@ class Batches:
 
 def _batch(row: Row) -> Batch:
     (number, source, name, origin, file, column, device, inode, size, mtime, digest, layout, warnings, *rest) = row
-    priority, state, line, lines, refused, items, created_at, opened_at, finished_at, written_at = rest
+    state, line, lines, refused, items, created_at, opened_at, finished_at, written_at = rest
     return Batch(
         id=number,
         source=source,
@@ -214,7 +213,6 @@ def _batch(row: Row) -> Batch:
         digest=digest,
         layout=layout,
         warnings=tuple(_json(warnings)),
-        priority=priority,
         state=BatchState(state),
         line=line,
         lines=lines,

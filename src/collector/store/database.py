@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from collector.errors import StoreBusy, StoreError
+from collector.host import thread
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
@@ -184,12 +185,7 @@ async def _whole(work: Awaitable[T]) -> T:
     async def run() -> T:
         return await work
 
-    task = asyncio.get_running_loop().create_task(run())
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+    return await thread.ended(asyncio.get_running_loop().create_task(run()))
 
 
 @contextmanager

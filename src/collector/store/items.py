@@ -43,14 +43,11 @@ class Items:
     async def found(self, batch: BatchId) -> AsyncIterator[list[FoundItem]]:
         """The items that a batch stored, by key, a page at a time."""
         after, most = ("", ""), _FIRST_PAGE
-        while True:
-            rows = await self._database.read(
-                "SELECT job, key, fetched_at, answer, body FROM items WHERE batch = ? AND (job, key) > (?, ?)"
-                " ORDER BY job, key LIMIT ?",
-                (batch, *after, most),
-            )
-            if not rows:
-                break
+        while rows := await self._database.read(
+            "SELECT job, key, fetched_at, answer, body FROM items WHERE batch = ? AND (job, key) > (?, ?)"
+            " ORDER BY job, key LIMIT ?",
+            (batch, *after, most),
+        ):
             after = (rows[-1][0], rows[-1][1])
             most = max(1, min(_PAGE, _PAGE_BYTES * len(rows) // (sum(len(row[4]) for row in rows) + 1)))
             yield [FoundItem(*row) for row in rows]
@@ -58,13 +55,10 @@ class Items:
     async def found_before(self, batch: BatchId) -> AsyncIterator[list[FoundItem]]:
         """The items of jobs that were not asked again since an earlier batch had them, a page of jobs at a time."""
         after = ""
-        while True:
-            keys = await self._database.read(
-                "SELECT key FROM jobs WHERE batch = ? AND key > ? AND same_as IS NOT NULL ORDER BY key LIMIT ?",
-                (batch, after, _FIRST_PAGE),
-            )
-            if not keys:
-                break
+        while keys := await self._database.read(
+            "SELECT key FROM jobs WHERE batch = ? AND key > ? AND same_as IS NOT NULL ORDER BY key LIMIT ?",
+            (batch, after, _FIRST_PAGE),
+        ):
             rows = await self._database.read(
                 "SELECT i.job, i.key, i.fetched_at, NULL, i.body FROM jobs AS j"
                 " JOIN items AS i ON i.batch = j.same_as AND i.job = j.key"
@@ -77,28 +71,22 @@ class Items:
     async def not_found(self, batch: BatchId, state: State) -> AsyncIterator[list[NotFound]]:
         """Jobs of a batch that ended in a state other than found, by key, a page at a time."""
         after = ""
-        while True:
-            rows = await self._database.read(
-                "SELECT key, state, reason, coalesce(detail, ''), attempts, finished_at FROM jobs"
-                " WHERE batch = ? AND state = ? AND key > ? AND state IN ('gone', 'invalid', 'failed', 'cancelled')"
-                " ORDER BY key LIMIT ?",
-                (batch, state.value, after, _PAGE),
-            )
-            if not rows:
-                break
+        while rows := await self._database.read(
+            "SELECT key, state, reason, coalesce(detail, ''), attempts, finished_at FROM jobs"
+            " WHERE batch = ? AND state = ? AND key > ? AND state IN ('gone', 'invalid', 'failed', 'cancelled')"
+            " ORDER BY key LIMIT ?",
+            (batch, state.value, after, _PAGE),
+        ):
             after = rows[-1][0]
             yield [NotFound(*row) for row in rows]
 
     async def answers(self, batch: BatchId) -> AsyncIterator[list[tuple[int, str, str]]]:
         """What `also` kept beside a batch's items: number, time and JSON object, a page at a time."""
         after = 0
-        while True:
-            rows = await self._database.read(
-                "SELECT id, fetched_at, body FROM answers WHERE batch = ? AND id > ? ORDER BY id LIMIT ?",
-                (batch, after, _PAGE),
-            )
-            if not rows:
-                break
+        while rows := await self._database.read(
+            "SELECT id, fetched_at, body FROM answers WHERE batch = ? AND id > ? ORDER BY id LIMIT ?",
+            (batch, after, _PAGE),
+        ):
             after = rows[-1][0]
             yield [(number, at, body) for number, at, body in rows]
 

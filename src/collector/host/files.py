@@ -1,0 +1,75 @@
+"""Files that are there in one piece or not at all: written beside their name, made durable, renamed.."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BufferedWriter
+from pathlib import Path
+
+
+class Part:
+    """The file that is being written, `.NAME.part`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._beside = path, path.with_name(f".{path.name}.part")
+        self._file: BufferedWriter | None = None
+
+    def begin(self) -> None:
+        """Opens it, empty even when an earlier process left something."""
+        self._file = self._beside.open("wb")
+
+    def add(self, data: bytes) -> None:
+        """Writes behind what is there."""
+        assert self._file is not None
+        self._file.write(data)
+
+    def settle(self, *, durable: bool = True) -> None:
+        """Gives it its name; with `durable` only once its bytes are on the disk."""
+        assert self._file is not None
+        self._file.flush()
+        if durable:
+            os.fsync(self._file.fileno())
+        self._file.close()
+        os.rename(self._beside, self._path)
+        if durable:
+            sync(self._path.parent)
+
+    def discard(self) -> None:
+        """Gives its space back."""
+        with suppress(OSError):
+            if self._file is not None:
+                self._file.close()
+        with suppress(OSError):
+            self._beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole(path: Path, *, durable: bool = True) -> Iterator[Part]:
+    """A part to add to; on leaving the file is there, or nothing of it."""
+    part = Part(path)
+    try:
+        part.begin()
+        yield part
+        part.settle(durable=durable)
+    except BaseException:
+        part.discard()
+        raise
+
+
+def write(path: Path, text: str, *, durable: bool = True) -> None:
+    """Writes a whole small file; what UTF-8 cannot hold is escaped."""
+    with whole(path, durable=durable) as part:
+        part.add(text.encode(errors="backslashreplace"))
+
+
+def sync(folder: Path) -> None:
+    """Makes the names in a folder durable, where its file system can."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(handle)
