@@ -192,6 +192,15 @@ def test_a_200_that_cannot_be_trusted_is_unreadable(body: bytes, reason: str) ->
     assert unreadable(packed(), "1", "2", body=body) == reason
 
 
+def test_an_object_with_half_a_surrogate_pair_is_kept_and_marked() -> None:
+    """A text that was cut within an emoji loses that half, not the object; whole pairs and other objects stay as they
+    are."""
+    cut = rb'[{"id":"1","t":"cut \ud83d"},{"id":"2","t":"\ud83d\ude00 \\ud83d \n"}]'
+    found = good(packed(), "1", "2", body=cut).found
+    assert found["1"].items == (Item("1", r'{"id":"1","t":"cut \ufffd"}', reencoded=True),)
+    assert found["2"].items == (Item("2", r'{"id":"2","t":"\ud83d\ude00 \\ud83d \n"}'),)
+
+
 def test_a_right_text_beside_a_broken_number_is_enough() -> None:
     """`key` says which field is the ID; another that lost its digits does not matter."""
     body = b'[{"id": 5.26e+17, "id_str": "526000000000000001"}]'

@@ -1,5 +1,6 @@
 """What an answer means; pure, from bytes to a Reading."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
@@ -15,6 +16,14 @@ from collector.sources.words import clean, joined, reason_for, texts_of, word_of
 _SHAPES: dict[type, str] = {dict: "an object", list: "a list"}
 _TABLE = msgspec.json.Decoder(dict[str, Raw])
 _LIST = msgspec.json.Decoder(list[Raw])
+
+_LOST = rb"\ufffd"
+_HEX = rb"[0-9a-fA-F]{2}"
+# Every escape in turn, so that an escaped backslash begins none: a whole pair, half of one, or any other.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB]" + _HEX + rb"\\u[dD][c-fC-F]" + _HEX + rb"|(?P<half>u[dD][89a-fA-F]" + _HEX + rb")|.)",
+    re.DOTALL,
+)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -116,7 +125,14 @@ def _read_good(spec: Spec, keys: tuple[str, ...], body: bytes) -> Good | Unreada
     except _CannotTell as error:
         return Unreadable(error.reason, error.detail)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return Unreadable("not-json", words_of(body))
+        mended = _ESCAPE.sub(_whole, body)
+        return Unreadable("not-json", words_of(body)) if mended == body else _read_good(spec, keys, mended)
+
+
+def _whole(escape: re.Match[bytes]) -> bytes:
+    """Half a surrogate pair, as from a text that was cut within an emoji, is JSON and yet no text: it is marked as
+    lost, and the rest of the object is kept."""
+    return _LOST if escape["half"] else escape[0]
 
 
 class _Page:
@@ -271,7 +287,8 @@ def _same(spec: Spec, one: str, other: str) -> bool:
 def _item(entry: _Entry) -> Item:
     if entry.raw is None:
         return Item(entry.own, msgspec.json.encode(entry.value).decode(), reencoded=True)
-    return Item(entry.own, bytes(entry.raw).decode().strip())
+    body = bytes(entry.raw)
+    return Item(entry.own, body.decode().strip(), reencoded=_LOST in body)
 
 
 def _id_text(value: Any) -> str | None:
