@@ -62,15 +62,18 @@ def test_other_windows_are_used_to_98_percent(path: Path, kind: str, style: str,
     assert server.steady() >= 0.98
 
 
+@pytest.mark.parametrize("at", [0.2, 3.0, 8.8])
 @pytest.mark.parametrize("calls", [40, 90])
-@pytest.mark.parametrize("kind", ["fixed", "clock", "moving"])
-def test_a_kill_in_a_window_or_at_its_end_brings_no_429(path: Path, kind: str, calls: int) -> None:
+@pytest.mark.parametrize("kind", ["fixed", "clock", "moving", "swc"])
+def test_a_kill_in_a_window_or_at_its_end_brings_no_429(path: Path, kind: str, calls: int, at: float) -> None:
     """What is left is asked anew, by one call alone, and not before a slot of the own log is free."""
 
     async def main() -> Server:
         clock = VirtualClock()
         server = Server(clock, kind=kind)
+        await asyncio.sleep(9.0 - server.now % 9.0 + at)
         await collect(ledger_at(path, clock), server, calls)
+        await asyncio.sleep(1.0)
         await collect(ledger_at(path, clock), server, 200)
         return server
 
@@ -95,6 +98,38 @@ def test_a_source_without_a_limit_learns_it(path: Path) -> None:
     server = run(main())
     assert server.refused == 0
     assert server.granted[-1] - server.granted[0] < 34
+
+
+def test_a_spent_window_of_a_learnt_limit_holds_over_a_kill(path: Path) -> None:
+    """The calls of such a source are not written down, but the end of its wait is."""
+
+    async def main() -> Server:
+        clock = VirtualClock()
+        server = Server(clock)
+        for _ in range(3):
+            await collect(ledger_at(path, clock, ()), server, 90)
+        return server
+
+    assert run(main()).refused == 0
+
+
+@pytest.mark.parametrize(("remaining", "left"), [(700, 90), (40, 90)])
+def test_headers_that_name_no_limit_never_give_more_than_ours(path: Path, remaining: int, left: int) -> None:
+    """What remains of who knows what only holds back."""
+
+    async def main() -> None:
+        clock = VirtualClock()
+        ledger = ledger_at(path, clock)
+        times = []
+        for _ in range(200):
+            with await ledger.draw("x", 1) as permit:
+                permit.spend()
+                await asyncio.sleep(0.03)
+                permit.answered(200, {"x-ratelimit-remaining": str(remaining), "x-ratelimit-reset": "5"})
+                times.append(clock.mono())
+        assert all(later - first > 9.0 for first, later in zip(times, times[left:], strict=False))
+
+    run(main())
 
 
 @pytest.mark.parametrize("policy", [True, False])

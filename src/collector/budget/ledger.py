@@ -226,7 +226,7 @@ class Permit:
             self._heard, _ = line.hear(said, sent_at, self._marks)
         if not line.freeze.refused(sent_at, now, said, line.limits):
             return
-        line.refused(said.remaining)
+        line.refused(said.remaining if status == 429 else None, self._heard)
         line.keep_freeze()
         seconds, in_a_row = round(line.freeze.until - now, 3), line.freeze.in_a_row
         log.warning("budget_frozen", budget=line.name, status=status, seconds=seconds, in_a_row=in_a_row)

@@ -122,18 +122,19 @@ class Line:
         mark = marks.get(told) or told.mark(now)
         return told, told.hear(said.limit, said.remaining, until, sent_at, now, mark)
 
-    def refused(self, remaining: int | None) -> None:
+    def refused(self, remaining: int | None, heard: Told | None) -> None:
         """A freeze began; go slower where our own log had room or calls remained."""
+        now = self._clock.mono()
         for told in self.told:
-            if told.log:
-                told.refused(remaining)
+            if told is heard or (heard is None and told.log):
+                told.refused(remaining, now)
         if remaining != 0 or any(told.paced for told in self.told):
             self.pace.refused()
 
     def keep_freeze(self) -> None:
         """Writes down until when nobody sends, so that a kill does not shorten it."""
-        spent = [told.until for told in self.told if told.remaining <= 0 and told.until > -math.inf]
-        self.tally.frozen(self.freeze, max([self.freeze.until, *spent]))
+        now = self._clock.mono()
+        self.tally.frozen(self.freeze, max(self.freeze.until, *(told.spent_until(now) for told in self.told)))
 
     async def wait(self, until: float) -> None:
         """Waits until then on the monotonic clock, or until something stirs; only for the one who has the turn."""

@@ -58,7 +58,9 @@ class Told:
         self.until = -math.inf
         self.smooth = False  # the server refills gradually, so calls are spread as if there were no headers
         self.distrusted_until = -math.inf  # somebody else uses the key until then, as far as one can tell
-        self._known_at = -math.inf  # when `remaining` was heard last
+        self._least = 0  # that was heard in this epoch; `remaining` is less by what was not heard of
+        self._known_at = -math.inf  # when that was
+        self._whole = True  # the limit told is that of the log
         self._rest_until = -math.inf
         self._silent = 0
         self._refused = 0  # with calls remaining
@@ -77,7 +79,7 @@ class Told:
         own_at = self.log.free_at(now) if self.log else now
         if self.mode is Mode.HEADERS:
             return self._held_by_headers(now, in_air, own_at)
-        if (self.log is None or self.distrusted_until > now) and self.until > now and self.left(now, in_air) < 1:
+        if self._alone(now) and self.until > now and self.left(now, in_air) < 1:
             return Hold(self.until, "the server counts more than our calls")
         if own_at > now:
             return Hold(own_at, "window spent")
@@ -89,7 +91,7 @@ class Told:
         if self.until > now and self.left(now, in_air) >= 1:
             return None
         # The own log opens the next window a second before a rounded reset does; not where others may have spent it.
-        trusted = not self.learnt and self.distrusted_until <= now
+        trusted = not self._alone(now) and self._whole
         opens_at = min(own_at, self.until) if trusted else self.until
         opens_at = max(opens_at, self._rest_until)
         if opens_at > now:
@@ -109,49 +111,69 @@ class Told:
             return False  # a straggler of an epoch that is over
         if until < self.until - _MOVED and not self.smooth:
             return False
-        first = self.until == -math.inf
-        if self._begins_epoch(remaining, until, sent_at, now):
-            self.until, self.remaining = until, remaining
-            if not first:
-                self._judge_kind(remaining, mark)
-        else:
-            self.until, self.remaining = min(self.until, until), min(self.remaining, remaining)
-        self._known_at = now
+        self._enter(remaining, until, sent_at, now, mark)
         self._judge_trust(limit, remaining, now, mark)
-        if self.log and self.log.limit.seconds <= HOUR and (limit is None or limit <= self.log.limit.count):
-            self.mode = Mode.HEADERS
-        alone = self.log is None or self.learnt or self.distrusted_until > now
-        return alone and self.remaining <= 0 < before
+        self._choose_mode(limit)
+        return self._alone(now) and self.remaining <= 0 < before
 
     def unheard(self, good: bool) -> None:
         """A call is over of which no header told: the server may have counted it."""
         self.remaining -= 1
-        if self.mode is Mode.UNKNOWN and good:
+        if self.mode is Mode.UNKNOWN:
             self.mode = Mode.BLIND
         if self.mode is Mode.HEADERS and good:
             self._silent += 1
             if self._silent >= _SILENT:
                 self.mode = Mode.BLIND
 
-    def refused(self, remaining: int | None) -> None:
-        """A 429 came that begins a freeze; with calls remaining twice, a limit is hidden behind the one told of."""
+    def refused(self, remaining: int | None, now: float) -> None:
+        """A 429 came that begins a freeze: others spent the window, or a limit is hidden behind the one told of."""
+        if remaining == 0 and self.log:
+            self.distrusted_until = max(self.until, now + 2 * self.log.limit.seconds)
         if remaining:
             self._refused += 1
             self.smooth = self.smooth or self._refused >= _HIDDEN
 
-    def _begins_epoch(self, remaining: int, until: float, sent_at: float, now: float) -> bool:
-        if self.until <= now or until > self.until + _MOVED:
-            return True
-        # Whatever was sent after all that is known was heard, and finds more, was refilled.
-        later = sent_at >= self._known_at
-        return later and (remaining > self.remaining or self.smooth)
+    def spent_until(self, now: float) -> float:
+        """Until when the headers keep everybody from sending; in the past where they do not."""
+        binding = self.mode is Mode.HEADERS or self._alone(now)
+        return self.until if binding and self.remaining <= 0 else -math.inf
+
+    def _alone(self, now: float) -> bool:
+        """True where only the headers tell what is left, and not the own log."""
+        return self.log is None or self.learnt or self.distrusted_until > now
+
+    def _choose_mode(self, limit: int | None) -> None:
+        """Only headers of a limit no laxer than ours say when calls may go; others can only hold them back."""
+        if self.log is None or self.log.limit.seconds > HOUR:
+            return
+        if limit is not None and limit <= self.log.limit.count:
+            self.mode, self._whole = Mode.HEADERS, limit == self.log.limit.count
+        else:
+            self.mode = Mode.BLIND
+
+    def _enter(self, remaining: int, until: float, sent_at: float, now: float, mark: Mark) -> None:
+        first, later = self.until == -math.inf, sent_at >= self._known_at
+        self._known_at = now
+        # What was sent after all that is known was heard, and finds more than was ever told, was refilled.
+        refilled = later and (remaining > self._least or self.smooth)
+        if self.until <= now or until > self.until + _MOVED or refilled:
+            self.until, self.remaining, self._least = until, remaining, remaining
+            if first and until - now <= self._nearest:
+                self._rest_until = until  # a window that ends, or a counter that slides: the next answer tells
+            elif not first:
+                self._judge_kind(remaining, mark)
+        else:
+            self.until, self._least = min(self.until, until), min(self._least, remaining)
+            self.remaining = remaining if later else min(self.remaining, remaining)
 
     def _judge_kind(self, remaining: int, mark: Mark) -> None:
         """A window that starts with less than a whole one, though only few of our calls can be in it, is no window."""
         if self.log is None or self.learnt:
             return
         ours = mark.in_air + self.log.taken - mark.taken
-        self.smooth = remaining < self.log.limit.count * (1 - _NEARLY) - ours and self.log.limit.count > 1
+        whole = remaining >= self.log.limit.count * (1 - _NEARLY) - ours or self.log.limit.count == 1
+        self.smooth = not whole or self._refused >= _HIDDEN
 
     def _judge_trust(self, limit: int | None, remaining: int, now: float, mark: Mark) -> None:
         # A counter that slides weighs calls of ours that the own log has let go: no evidence of others.
@@ -160,12 +182,17 @@ class Told:
         counted = (limit or self.log.limit.count) - remaining
         if counted <= mark.used + self.log.taken - mark.taken:
             return
-        each = self.log.limit.seconds / self.log.limit.count
-        if remaining <= 0 and self.until - now <= _NEAR + 2 * each:
+        if remaining <= 0 and self.until - now <= self._nearest:
             # The reset is that of a single call: such a counter. It is let run ahead, or it would refuse the next.
-            self.smooth, self._rest_until = True, now + _REST * each
+            self.smooth, self._rest_until = True, now + _REST * self.log.limit.seconds / self.log.limit.count
         else:
             self.distrusted_until = max(self.until, now + 2 * self.log.limit.seconds)
+
+    @property
+    def _nearest(self) -> float:
+        """Seconds within which a reset may be that of a single call."""
+        limit = self.log.limit if self.log else Limit(1, 0.0)
+        return min(_NEAR + 2 * limit.seconds / limit.count, limit.seconds / 2)
 
     def _reserve(self, now: float) -> int:
         if self.log is None or self.learnt or self.distrusted_until <= now or self.log.limit.count < 10:
