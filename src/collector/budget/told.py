@@ -20,9 +20,9 @@ _HIDDEN = 2  # refusals with calls remaining that tell of a limit that no header
 class Mode(Enum):
     """How it is known what a window has left."""
 
-    UNKNOWN = auto()  # not asked yet: the next answer moves it on
-    HEADERS = auto()  # the server says so; HEADERS again and again, until answers come without
-    BLIND = auto()  # by the own log and the pace; the first answer with headers ends it
+    UNKNOWN = auto()  # nobody was asked since the start: the end of the first call moves it on
+    HEADERS = auto()  # the server says so; twenty good answers without headers in a row make it BLIND
+    BLIND = auto()  # the own log says so, and calls are spread; the next answer with headers ends it
 
 
 @dataclass(frozen=True, slots=True)
