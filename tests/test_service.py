@@ -104,7 +104,7 @@ async def test_a_database_that_cannot_be_written_is_waited_for(tmp_path: Path) -
 async def test_status_keeps_the_form_that_scripts_rely_on(tmp_path: Path) -> None:
     """Every pinned key of `/status` is there, and the jobs add up."""
     async with StandIn(quick()) as api:
-        with service(tmp_path, api.url, more='pack = 5\nlimit = ["90000/15m"]') as run:
+        with service(tmp_path, api.url, more='pack = 5\nlimit = ["90000/2h"]') as run:
             await with_calls_in_the_air(run, api)
             status = await asyncio.to_thread(run.status)
             pinned = {"state", "version", "started_at", "now", "finish_from", "finish_at", "at_least", "jobs"}
@@ -117,5 +117,5 @@ async def test_status_keeps_the_form_that_scripts_rely_on(tmp_path: Path) -> Non
             assert {"id", "name", "source", "state", "jobs", "items", "finish_at"} <= set(status["batches"][0])
             [window] = status["budgets"]["posts"]
             assert {"limit", "window_s", "used", "left", "resets_at"} <= set(window)
-            assert (window["limit"], window["window_s"], window["used"]) == (90_000, 900, 8)
+            assert (window["limit"], window["window_s"], window["used"]) == (90_000, 7_200, 8)
             assert status["sources"] == {"posts": {"state": "running", "why": None}}

@@ -23,6 +23,8 @@ class Said(msgspec.Struct, frozen=True):
     reset: float | None = None  # seconds to go, above zero, with a margin for rounding
     window: float | None = None  # seconds
     retry_after: float | None = None  # seconds to go; zero or less for a moment that is past
+    reset_at: float | None = None  # the same reset as epoch seconds of the server's clock, where it names a moment
+    date: float | None = None  # epoch seconds of the server's clock when it answered
 
 
 def read(headers: Mapping[str, str], wall: float) -> Said:
@@ -36,11 +38,11 @@ def read(headers: Mapping[str, str], wall: float) -> Said:
         fields.setdefault(name.lower(), value.strip())
     for name in ("ratelimit", "ratelimit-policy"):
         fields[name] = ",".join(value for other, value in headers.items() if other.lower() == name)
-    date = _moment(fields.get("date", ""))
-    date = wall if date is None else date
+    told = _moment(fields.get("date", ""))
+    date = wall if told is None else told
     sayings = [*_structured(fields, date), *_families(fields, date)]
     best = min(sayings, key=_least, default=Said())
-    return msgspec.structs.replace(best, retry_after=_retry_after(fields.get("retry-after", ""), date))
+    return msgspec.structs.replace(best, retry_after=_retry_after(fields.get("retry-after", ""), date), date=told)
 
 
 def _least(said: Said) -> float:
@@ -59,7 +61,8 @@ def _families(fields: Mapping[str, str], date: float) -> Iterator[Said]:
         if remaining is None and limit is not None and used is not None:
             remaining = max(0, limit - used)
         window = _window(family)
-        yield Said(limit, remaining, _to_go(family.get("reset", ""), date), window)
+        reset, reset_at = _to_go(family.get("reset", ""), date)
+        yield Said(limit, remaining, reset, window, reset_at=reset_at)
 
 
 def _window(family: Mapping[str, str]) -> float | None:
@@ -79,14 +82,14 @@ def _structured(fields: Mapping[str, str], date: float) -> Iterator[Said]:
     whole = dict(_PARAMETER.findall(text))
     if "remaining" in whole:
         limit, remaining = _count(whole.get("limit", "")), _count(whole["remaining"])
-        yield Said(limit, remaining, _to_go(whole.get("reset", ""), date), _seconds(whole.get("w")))
+        yield Said(limit, remaining, _to_go(whole.get("reset", ""), date)[0], _seconds(whole.get("w")))
         return
     policies = dict(_named(fields["ratelimit-policy"].lower()))
     for name, item in _named(text):
         if "r" in item:
             policy = policies.get(name, {})
             limit, remaining = _count(policy.get("q", "")), _count(item["r"])
-            yield Said(limit, remaining, _to_go(item.get("t", ""), date), _seconds(policy.get("w")))
+            yield Said(limit, remaining, _to_go(item.get("t", ""), date)[0], _seconds(policy.get("w")))
 
 
 def _named(text: str) -> Iterator[tuple[str, dict[str, str]]]:
@@ -105,18 +108,23 @@ def _count(text: str) -> int | None:
     return int(float(found[0])) if found else None
 
 
-def _to_go(text: str, date: float) -> float | None:
-    """The seconds until a reset; a whole second is the server's rounding, so one more is added to it."""
+def _to_go(text: str, date: float) -> tuple[float | None, float | None]:
+    """The seconds until a reset, and its moment where one is named.
+
+    A whole second is the server's rounding, so one more is added to it.
+    """
+    named = True
     if _NUMBER.fullmatch(text):
         reset = float(text) / 1000 if float(text) > 1e12 else float(text)
-        left = reset - date if reset > 1e9 else reset
+        named = reset > 1e9
     else:
         moment = _moment(text)
         if moment is None:
-            return None
-        reset, left = moment, moment - date
-    left += 1.0 if reset == int(reset) else 0.05
-    return left if left > 0 else None
+            return None, None
+        reset = moment
+    rounding = 1.0 if reset == int(reset) else 0.05
+    left = reset + rounding - date if named else reset + rounding
+    return (left, reset + rounding if named else None) if left > 0 else (None, None)
 
 
 def _retry_after(text: str, date: float) -> float | None:

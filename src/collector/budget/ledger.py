@@ -12,8 +12,10 @@ from collector.budget.freeze import Signal
 from collector.budget.headers import Said
 from collector.budget.journal import Journal
 from collector.budget.limit import Limit
-from collector.budget.line import Hold, Line
+from collector.budget.line import Line
 from collector.budget.tally import Tally
+from collector.budget.told import Hold, Mode, Told
+from collector.budget.window import OwnLog
 from collector.clock import Clock
 from collector.errors import NoPermit
 from collector.model import Wait, Window
@@ -90,15 +92,19 @@ class Ledger:
         now = self._clock.mono()
         shown: dict[str, tuple[Window, ...]] = {}
         for line in self._lines.values():
-            windows = []
-            for own in line.logs if line.sources else ():
-                used, clear_at = own.used(now), own.clear_at(now)
-                resets_at = None if clear_at is None else self._wall(clear_at)
-                left = max(0, own.limit.count - used)
-                windows.append(Window(own.limit.count, own.limit.seconds, used, left, resets_at))
-            if windows:
+            windows = [self._shown(told, own, line.in_air, now) for told in line.told if (own := told.log)]
+            if windows and line.sources:
                 shown[line.name] = tuple(windows)
         return shown
+
+    def _shown(self, told: Told, own: OwnLog, in_air: int, now: float) -> Window:
+        limit = own.limit
+        if told.mode is Mode.HEADERS and told.until > now and not told.smooth:
+            left = max(0, min(limit.count, told.left(now, in_air)))
+            return Window(limit.count, limit.seconds, limit.count - left, left, self._wall(told.until))
+        used, clear_at = own.used(now), own.clear_at(now)
+        resets_at = None if clear_at is None else self._wall(clear_at)
+        return Window(limit.count, limit.seconds, used, max(0, limit.count - used), resets_at)
 
     async def _granted(self, line: Line) -> "Permit":
         try:
@@ -167,6 +173,8 @@ class Permit:
         self._sent_at: float | None = None
         self._counted = False  # the journal knows of the send
         self._done = False
+        self._good = False  # the answer was a 2xx
+        self._heard: Told | None = None  # the window that its headers spoke for
 
     def __enter__(self) -> "Permit":
         return self
@@ -203,6 +211,7 @@ class Permit:
         now, sent_at = self._clock.mono(), self._sent_at
         said = headers.read(answer_headers, self._clock.wall())
         signal = freeze.signal(status, said)
+        self._good = 200 <= status < 300
         self._line.pace.came_back(now - sent_at)
         if signal is Signal.WAIT:
             self._refused(status, said, sent_at, now)
@@ -213,10 +222,11 @@ class Permit:
 
     def _refused(self, status: int, said: Said, sent_at: float, now: float) -> None:
         line = self._line
+        if said.remaining == 0:
+            self._heard, _ = line.hear(said, sent_at, self._marks)
         if not line.freeze.refused(sent_at, now, said, line.limits):
             return
-        if said.remaining != 0:
-            line.pace.refused()
+        line.refused(said.remaining if status == 429 else None, self._heard)
         line.keep_freeze()
         seconds, in_a_row = round(line.freeze.until - now, 3), line.freeze.in_a_row
         log.warning("budget_frozen", budget=line.name, status=status, seconds=seconds, in_a_row=in_a_row)
@@ -227,9 +237,10 @@ class Permit:
         if line.freeze.scout_returned(sent_at):
             line.keep_freeze()
             log.info("budget_thawed", budget=line.name)
-        if line.hear(said, self._marks):
+        self._heard, spent = line.hear(said, sent_at, self._marks)
+        if spent:
             line.keep_freeze()
-            log.info("budget_spent_elsewhere", budget=line.name, seconds=said.reset)
+            log.info("budget_spent", budget=line.name, seconds=said.reset)
 
     def _draw_anew(self) -> None:
         hold = self._line.hold(self._clock.mono(), own=1)
@@ -239,7 +250,7 @@ class Permit:
         self._marks = self._line.take()
 
     def _end_request(self) -> None:
-        self._line.over()
+        self._line.over(self._good, self._heard)
         if self._counted:
             self._line.tally.answered()
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-from dataclasses import dataclass
 
 from collector.budget.freeze import Freeze, longest_hold
 from collector.budget.headers import Said
@@ -10,28 +9,13 @@ from collector.budget.journal import Story
 from collector.budget.limit import Limit
 from collector.budget.pace import HOUR, Pace
 from collector.budget.tally import Tally
+from collector.budget.told import Hold, Mark, Told
 from collector.budget.window import OwnLog
 from collector.clock import Clock
 
-_MOVED = 1.5  # seconds by which a reset must move to be another one: servers round, and so does Date
 _ROUNDED = 2.0  # what a time to reset may be above its window, by margin and rounding
+_SET_BACK = 2.5  # seconds by which a server's clock must fall back to be believed: Date is rounded, answers are slow
 _SOONEST = 0.001  # a timer that is due within a loop's resolution would run without end
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Why no call may go, and until when on the monotonic clock; infinity where only an answer can tell."""
-
-    until: float
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A server counted more than we can have sent: until then, what it says remains is all there is."""
-
-    remaining: int
-    until: float
 
 
 class Line:
@@ -40,7 +24,7 @@ class Line:
     def __init__(self, tally: Tally, clock: Clock) -> None:
         self.sources: dict[str, tuple[Limit, ...]] = {}
         self.limits: tuple[Limit, ...] = ()
-        self.logs: tuple[OwnLog, ...] = ()
+        self.told: tuple[Told, ...] = ()  # one for each window, and one for limits that nobody declared
         self.freeze = Freeze()
         self.pace = Pace(clock)
         self.tally = tally
@@ -49,8 +33,13 @@ class Line:
         self.jobs_waiting = 0
         self._clock = clock
         self._drawn = False
-        self._heard: Heard | None = None
+        self._off: float | None = None  # the lower bound of the server's clock less our monotonic one
         self._head: asyncio.Future[None] | None = None  # what the head waits on
+
+    @property
+    def logs(self) -> tuple[OwnLog, ...]:
+        """The own log of each window."""
+        return tuple(told.log for told in self.told if told.log)
 
     @property
     def name(self) -> str:
@@ -67,10 +56,13 @@ class Line:
             counts[limit.seconds] = min(limit.count, counts.get(limit.seconds, limit.count))
         limits = tuple(Limit(count, seconds) for seconds, count in sorted(counts.items()))
         if limits != self.limits:
-            self.logs = tuple(OwnLog(limit, self._past(limit, story), self.in_air) for limit in limits)
+            logs = [OwnLog(limit, self._past(limit, story), self.in_air) for limit in limits]
+            self.told = (*(Told(log, log.limit) for log in logs), Told())
             self.limits = limits
             self.tally.fit(limits)
-            self.pace.fit(tuple(limit for limit in limits if limit.seconds <= HOUR))
+            self._spread()
+        elif not self.told:
+            self.told = (Told(),)
         self.stir()
 
     def restore(self, story: Story, ago: float) -> None:
@@ -86,17 +78,14 @@ class Line:
             return Hold(self.freeze.until, "told to wait")
         if self.freeze.in_a_row and self.in_air > own:
             return Hold(math.inf, "one call alone asks whether the wait is over")
-        heard = self._heard
-        if heard and heard.until > now and heard.remaining - (self.in_air - own) < 1:
-            return Hold(heard.until, "the server counts more than our calls")
-        free_at = max((log.free_at(now) for log in self.logs), default=now)
-        return Hold(free_at, "window spent") if free_at > now else None
+        holds = [hold for told in self.told if (hold := told.hold(now, self.in_air - own))]
+        return max(holds, key=lambda hold: hold.until, default=None)
 
-    def take(self) -> dict[OwnLog, int]:
-        """Draws a slot of each window; returns how many calls each can have counted before, for `heard`."""
+    def take(self) -> dict[Told, Mark]:
+        """Draws a slot of each window; returns the windows as they were, for `hear`."""
         self._drawn = True
         now = self._clock.mono()
-        marks = {log: log.used(now) - log.taken for log in self.logs}
+        marks = {told: told.mark(now) for told in self.told}
         for log in self.logs:
             log.take()
         return marks
@@ -106,38 +95,46 @@ class Line:
         for log in self.logs:
             log.give_back()
 
-    def over(self) -> None:
-        """A sent call is over: answered, broken or given up."""
+    def over(self, good: bool = False, heard: Told | None = None) -> None:
+        """A sent call is over: answered, broken or given up. `heard` is the window that its headers spoke for."""
         now = self._clock.mono()
-        for log in self.logs:
-            log.answered(now)
+        for told in self.told:
+            if told is not heard:
+                told.unheard(good)
+            if told.log:
+                told.log.answered(now)
+        self._spread()
 
-    def hear(self, said: Said, marks: dict[OwnLog, int]) -> bool:
-        """Believes the headers where they leave less than we thought; True when it is news that they leave nothing.
-
-        `marks` tell what each window had when the call was drawn: with the draws since, that is all of ours that the
-        server can have counted, however late its answer comes.
-        """
+    def hear(self, said: Said, sent_at: float, marks: dict[Told, Mark]) -> tuple[Told | None, bool]:
+        """The window that the headers spoke for, and True when it is news that others left nothing in it."""
+        now = self._clock.mono()
+        self._set_clock(said, now)
         if said.remaining is None or said.reset is None:
-            return False
+            return None, False
+        until = now + said.reset
+        if said.reset_at is not None and said.date is not None and self._off is not None:
+            until = min(until, said.reset_at - self._off)
+        until = min(until, now + longest_hold(self.limits))
+        told = self._spoken_of(said)
+        if told.log is None and not self.logs and said.limit:
+            told = self._learn(said.limit, said)
+        self._override(told, said)
+        mark = marks.get(told) or told.mark(now)
+        return told, told.hear(said.limit, said.remaining, until, sent_at, now, mark)
+
+    def refused(self, remaining: int | None, heard: Told | None) -> None:
+        """A freeze began; go slower where our own log had room or calls remained."""
         now = self._clock.mono()
-        until = now + min(said.reset, longest_hold(self.limits))
-        old = self._heard if self._heard and self._heard.until > now else None
-        if old and until < old.until - _MOVED:
-            return False  # a straggler that speaks of the reset before
-        if old and until <= old.until + _MOVED:
-            self._heard = Heard(min(old.remaining, said.remaining), min(old.until, until))
-            return old.remaining > 0 and said.remaining <= 0
-        log = self._spoken_of(said)
-        ours = marks[log] + log.taken if log in marks else -math.inf
-        lower = log is None or said.remaining < log.limit.count - ours
-        self._heard = Heard(said.remaining, until) if lower else None
-        return lower and said.remaining <= 0
+        for told in self.told:
+            if told is heard or (heard is None and told.log):
+                told.refused(remaining, now)
+        if remaining != 0 or any(told.paced for told in self.told):
+            self.pace.refused()
 
     def keep_freeze(self) -> None:
         """Writes down until when nobody sends, so that a kill does not shorten it."""
-        spent = self._heard.until if self._heard and self._heard.remaining <= 0 else -math.inf
-        self.tally.frozen(self.freeze, max(self.freeze.until, spent))
+        now = self._clock.mono()
+        self.tally.frozen(self.freeze, max(self.freeze.until, *(told.spent_until(now) for told in self.told)))
 
     async def wait(self, until: float) -> None:
         """Waits until then on the monotonic clock, or until something stirs; only for the one who has the turn."""
@@ -164,13 +161,47 @@ class Line:
         nearest = [*longer[:1], *self.logs[-1:]][:1]
         return nearest[0].past() if nearest else ()
 
-    def _spoken_of(self, said: Said) -> OwnLog | None:
+    def _spread(self) -> None:
+        """Paces the windows that need it."""
+        paced = tuple(told.log.limit for told in self.told if told.log and told.paced)
+        self.pace.fit(tuple(limit for limit in paced if limit.seconds <= HOUR))
+
+    def _set_clock(self, said: Said, now: float) -> None:
+        """`Date` was rounded down and has travelled, so the latest of its distances from our clock is the truest."""
+        if said.date is not None:
+            off = said.date - now
+            self._off = off if self._off is None or off < self._off - _SET_BACK else max(self._off, off)
+
+    def _spoken_of(self, said: Said) -> Told:
         """The window that the headers speak for: that of the limit, else of the length, else the shortest fitting."""
-        for log in self.logs:
-            if log.limit.count == said.limit:
-                return log
-        for log in self.logs:
-            if log.limit.seconds == said.window:
-                return log
-        fitting = (log for log in self.logs if said.reset is not None and log.limit.seconds >= said.reset - _ROUNDED)
-        return next(fitting, None)
+        windows = [(told, told.log.limit) for told in self.told if told.log]
+        for told, limit in windows:
+            if limit.count == said.limit:
+                return told
+        for told, limit in windows:
+            if limit.seconds == said.window:
+                return told
+        fitting = (told for told, limit in windows if said.reset and limit.seconds >= said.reset - _ROUNDED)
+        return next(fitting, self.told[-1])
+
+    def _learn(self, count: int, said: Said) -> Told:
+        """The window of a source without `limit`; its length is that of the longest reset until `w=` names it."""
+        learnt = Limit(count, said.window or said.reset or HOUR)
+        told = Told(OwnLog(learnt, (), self.in_air), learnt=True)
+        self.told = (told, *self.told)
+        return told
+
+    def _override(self, told: Told, said: Said) -> None:
+        """The server's limit where it is stricter than the declared one; all of it where none was declared."""
+        log = told.log
+        if log is None or not said.limit:
+            return
+        if told.learnt:
+            seconds = said.window or max(log.limit.seconds, said.reset or 0.0)
+            limit = Limit(said.limit, seconds)
+        elif told.declared and (said.window == log.limit.seconds or (said.reset or 0.0) > log.limit.seconds / 2):
+            limit = Limit(min(said.limit, told.declared.count), log.limit.seconds)
+        else:
+            return
+        if limit != log.limit:
+            log.fit(limit)

@@ -60,6 +60,8 @@ class Pace:
 
     def fit(self, limits: tuple[Limit, ...]) -> None:
         """Takes up other limits, for the one who waits now too."""
+        if limits == self._limits:
+            return
         self._limits = limits
         if self._patience:
             self._patience.reschedule(asyncio.get_running_loop().time())

@@ -41,6 +41,10 @@ class OwnLog:
         for at, count in sorted(past):
             self._keep(at, count)
 
+    def fit(self, limit: Limit) -> None:
+        """The server has another limit than was declared."""
+        self.limit, self._held = limit, limit.seconds + slack(limit.seconds)
+
     def take(self) -> None:
         """A slot is drawn."""
         self.in_air += 1

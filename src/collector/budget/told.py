@@ -1,0 +1,200 @@
+"""What the server's headers tell of one window, epoch by epoch: from one reset to the next. Time is passed in."""
+
+import math
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from collector.budget.limit import Limit
+from collector.budget.window import OwnLog
+
+HOUR = 3600.0
+_MOVED = 1.5  # seconds by which a reset must move to be another one: servers round, and so does Date
+_SILENT = 20  # good answers in a row without headers after which they are not waited for
+_RESERVE = 0.02  # the share of a window left to others who use the same key
+_NEARLY = 0.1  # by this share less than a whole window may be left at its start, without more being read into it
+_NEAR = 2.0  # what rounding and `Date` add to a reset
+_REST = 4  # calls that a counter which slides is let run ahead
+_HIDDEN = 2  # refusals with calls remaining that tell of a limit that no header names
+
+
+class Mode(Enum):
+    """How it is known what a window has left."""
+
+    UNKNOWN = auto()  # nobody was asked since the start: the end of the first call moves it on
+    HEADERS = auto()  # the server says so; twenty good answers without headers in a row make it BLIND
+    BLIND = auto()  # the own log says so, and calls are spread; the next answer with headers ends it
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why no call may go, and until when on the monotonic clock; infinity where only an answer can tell."""
+
+    until: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A window when a call was drawn: what tells, at its answer, how many of our calls the server can have counted."""
+
+    used: int
+    taken: int
+    in_air: int  # other calls
+
+
+class Told:
+    """One window: its own log, and what the headers say. Without a log, a limit that nobody declared.
+
+    `remaining` is the least that this epoch's answers left and `until` the earliest that its reset can be, so calls
+    in the air are subtracted from it and a straggler of an older epoch says nothing.
+    """
+
+    def __init__(self, log: OwnLog | None = None, declared: Limit | None = None, learnt: bool = False) -> None:
+        self.log = log
+        self.declared = declared  # None where the limit itself is learnt
+        self.learnt = learnt
+        self.mode = Mode.UNKNOWN if log and not learnt and log.limit.seconds <= HOUR else Mode.BLIND
+        self.remaining = 0
+        self.until = -math.inf
+        self.smooth = False  # the server refills gradually, so calls are spread as if there were no headers
+        self.distrusted_until = -math.inf  # somebody else uses the key until then, as far as one can tell
+        self._least = 0  # that was heard in this epoch; `remaining` is less by what was not heard of
+        self._known_at = -math.inf  # when that was
+        self._whole = True  # the limit told is that of the log
+        self._rest_until = -math.inf
+        self._silent = 0
+        self._refused = 0  # with calls remaining
+
+    @property
+    def paced(self) -> bool:
+        """True where only an even spread is safe."""
+        return self.log is not None and (self.mode is not Mode.HEADERS or self.smooth)
+
+    def left(self, now: float, in_air: int) -> int:
+        """The calls that may go before the reset; `in_air` may still be counted."""
+        return self.remaining - in_air - self._reserve(now)
+
+    def hold(self, now: float, in_air: int) -> Hold | None:
+        """What keeps a call from going when `in_air` others are in the air."""
+        own_at = self.log.free_at(now) if self.log else now
+        if self.mode is Mode.HEADERS:
+            return self._held_by_headers(now, in_air, own_at)
+        if self._alone(now) and self.until > now and self.left(now, in_air) < 1:
+            return Hold(self.until, "the server counts more than our calls")
+        if own_at > now:
+            return Hold(own_at, "window spent")
+        if self.mode is Mode.UNKNOWN and in_air:
+            return Hold(math.inf, "one call alone asks what is left")
+        return None
+
+    def _held_by_headers(self, now: float, in_air: int, own_at: float) -> Hold | None:
+        if self.until > now and self.left(now, in_air) >= 1:
+            return None
+        # The own log opens the next window a second before a rounded reset does; not where others may have spent it.
+        trusted = not self._alone(now) and self._whole
+        opens_at = min(own_at, self.until) if trusted else self.until
+        opens_at = max(opens_at, self._rest_until)
+        if opens_at > now:
+            return Hold(opens_at, "window spent" if trusted or self.learnt else "the server counts more than our calls")
+        if in_air and not (self.smooth and trusted and own_at <= now):
+            return Hold(math.inf, "one call alone asks what the next window has")
+        return None
+
+    def mark(self, now: float) -> Mark:
+        """The window as it is before a draw."""
+        return Mark(self.log.used(now), self.log.taken, self.log.in_air) if self.log else Mark(0, 0, 0)
+
+    def hear(self, limit: int | None, remaining: int, until: float, sent_at: float, now: float, mark: Mark) -> bool:
+        """Takes up what an answer says; True when it is news that others left nothing."""
+        before, self._silent = self.remaining if self.until > now else math.inf, 0
+        if until <= now or (sent_at < self.until <= now and until <= self.until + _MOVED):
+            return False  # a straggler of an epoch that is over
+        if until < self.until - _MOVED and not self.smooth:
+            return False
+        self._enter(remaining, until, sent_at, now, mark)
+        self._judge_trust(limit, remaining, now, mark)
+        self._choose_mode(limit)
+        return self._alone(now) and self.remaining <= 0 < before
+
+    def unheard(self, good: bool) -> None:
+        """A call is over of which no header told: the server may have counted it."""
+        self.remaining -= 1
+        if self.mode is Mode.UNKNOWN:
+            self.mode = Mode.BLIND
+        if self.mode is Mode.HEADERS and good:
+            self._silent += 1
+            if self._silent >= _SILENT:
+                self.mode = Mode.BLIND
+
+    def refused(self, remaining: int | None, now: float) -> None:
+        """A 429 came that begins a freeze: others spent the window, or a limit is hidden behind the one told of."""
+        if remaining == 0 and self.log:
+            self.distrusted_until = max(self.until, now + 2 * self.log.limit.seconds)
+        if remaining:
+            self._refused += 1
+            self.smooth = self.smooth or self._refused >= _HIDDEN
+
+    def spent_until(self, now: float) -> float:
+        """Until when the headers keep everybody from sending; in the past where they do not."""
+        binding = self.mode is Mode.HEADERS or self._alone(now)
+        return self.until if binding and self.remaining <= 0 else -math.inf
+
+    def _alone(self, now: float) -> bool:
+        """True where only the headers tell what is left, and not the own log."""
+        return self.log is None or self.learnt or self.distrusted_until > now
+
+    def _choose_mode(self, limit: int | None) -> None:
+        """Only headers of a limit no laxer than ours say when calls may go; others can only hold them back."""
+        if self.log is None or self.log.limit.seconds > HOUR:
+            return
+        if limit is not None and limit <= self.log.limit.count:
+            self.mode, self._whole = Mode.HEADERS, limit == self.log.limit.count
+        else:
+            self.mode = Mode.BLIND
+
+    def _enter(self, remaining: int, until: float, sent_at: float, now: float, mark: Mark) -> None:
+        first, later = self.until == -math.inf, sent_at >= self._known_at
+        self._known_at = now
+        # What was sent after all that is known was heard, and finds more than was ever told, was refilled.
+        refilled = later and (remaining > self._least or self.smooth)
+        if self.until <= now or until > self.until + _MOVED or refilled:
+            self.until, self.remaining, self._least = until, remaining, remaining
+            if first and until - now <= self._nearest:
+                self._rest_until = until  # a window that ends, or a counter that slides: the next answer tells
+            elif not first:
+                self._judge_kind(remaining, mark)
+        else:
+            self.until, self._least = min(self.until, until), min(self._least, remaining)
+            self.remaining = remaining if later else min(self.remaining, remaining)
+
+    def _judge_kind(self, remaining: int, mark: Mark) -> None:
+        """A window that starts with less than a whole one, though only few of our calls can be in it, is no window."""
+        if self.log is None or self.learnt:
+            return
+        ours = mark.in_air + self.log.taken - mark.taken
+        whole = remaining >= self.log.limit.count * (1 - _NEARLY) - ours or self.log.limit.count == 1
+        self.smooth = not whole or self._refused >= _HIDDEN
+
+    def _judge_trust(self, limit: int | None, remaining: int, now: float, mark: Mark) -> None:
+        # A counter that slides weighs calls of ours that the own log has let go: no evidence of others.
+        if self.log is None or self.learnt or self.smooth:
+            return
+        counted = (limit or self.log.limit.count) - remaining
+        if counted <= mark.used + self.log.taken - mark.taken:
+            return
+        if remaining <= 0 and self.until - now <= self._nearest:
+            # The reset is that of a single call: such a counter. It is let run ahead, or it would refuse the next.
+            self.smooth, self._rest_until = True, now + _REST * self.log.limit.seconds / self.log.limit.count
+        else:
+            self.distrusted_until = max(self.until, now + 2 * self.log.limit.seconds)
+
+    @property
+    def _nearest(self) -> float:
+        """Seconds within which a reset may be that of a single call."""
+        limit = self.log.limit if self.log else Limit(1, 0.0)
+        return min(_NEAR + 2 * limit.seconds / limit.count, limit.seconds / 2)
+
+    def _reserve(self, now: float) -> int:
+        if self.log is None or self.learnt or self.distrusted_until <= now or self.log.limit.count < 10:
+            return 0
+        return math.ceil(self.log.limit.count * _RESERVE)

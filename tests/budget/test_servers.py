@@ -1,0 +1,200 @@
+"""Whole runs against simulated limiters: never a 429, and no window left unused."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from collector.budget.ledger import Ledger
+from collector.budget.limit import Limit
+from tests.budget.servers import Server, collect
+from tests.budget.virtual import VirtualClock, run
+
+NINE = (Limit(90, 9.0),)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger"
+
+
+def ledger_at(path: Path, clock: VirtualClock, limits: tuple[Limit, ...] = NINE) -> Ledger:
+    ledger = Ledger.open(path, clock, 16)
+    ledger.declare("x", "id", limits)
+    return ledger
+
+
+@pytest.mark.parametrize("skew", [-7.0, 0.0, 0.35, 7.0])
+@pytest.mark.parametrize(("limit", "seconds", "style"), [
+    (90, 9.0, "x"), (90, 9.0, "floor"), (90, 9.0, "left"), (900, 900.0, "x"), (30, 1.0, "x"), (5, 60.0, "x"),
+])  # fmt: skip
+def test_a_fixed_window_is_spent_whole_and_never_beyond(
+    path: Path, limit: int, seconds: float, style: str, skew: float
+) -> None:
+    """Its headers are in whole seconds of a clock that is seconds off ours; a round trip a window is the price."""
+
+    async def main() -> Server:
+        clock = VirtualClock()
+        ledger = ledger_at(path, clock, (Limit(limit, seconds),))
+        server = Server(clock, limit, seconds, style=style, skew=skew)
+        await collect(ledger, server, 4 * limit)
+        return server
+
+    server = run(main())
+    assert server.refused == 0
+    assert server.steady() >= min(0.99, 1 - 0.1 / seconds)
+
+
+@pytest.mark.parametrize("skew", [-7.0, 0.0, 0.35, 7.0])
+@pytest.mark.parametrize("kind", ["clock", "moving", "swc"])
+@pytest.mark.parametrize("style", ["x", "silent"])
+def test_other_windows_are_used_to_98_percent(path: Path, kind: str, style: str, skew: float) -> None:
+    """Windows of the server's clock and sliding ones, with headers and without."""
+
+    async def main() -> Server:
+        clock = VirtualClock()
+        server = Server(clock, kind=kind, style=style, skew=skew)
+        await collect(ledger_at(path, clock), server, 360)
+        return server
+
+    server = run(main())
+    assert server.refused == 0
+    assert server.steady() >= 0.98
+
+
+@pytest.mark.parametrize("at", [0.2, 3.0, 8.8])
+@pytest.mark.parametrize("calls", [40, 90])
+@pytest.mark.parametrize("kind", ["fixed", "clock", "moving", "swc"])
+def test_a_kill_in_a_window_or_at_its_end_brings_no_429(path: Path, kind: str, calls: int, at: float) -> None:
+    """What is left is asked anew, by one call alone, and not before a slot of the own log is free."""
+
+    async def main() -> Server:
+        clock = VirtualClock()
+        server = Server(clock, kind=kind)
+        await asyncio.sleep(9.0 - server.now % 9.0 + at)
+        await collect(ledger_at(path, clock), server, calls)
+        await asyncio.sleep(1.0)
+        await collect(ledger_at(path, clock), server, 200)
+        return server
+
+    server = run(main())
+    assert server.refused == 0
+    assert len(server.granted) == calls + 200
+
+
+def test_a_source_without_a_limit_learns_it(path: Path) -> None:
+    """Count and length come from the headers, and are shown."""
+
+    async def main() -> Server:
+        clock = VirtualClock()
+        ledger = ledger_at(path, clock, ())
+        server = Server(clock)
+        await collect(ledger, server, 360)
+        window = ledger.windows()["x"][0]
+        assert window.limit == 90
+        assert 9.0 <= window.window_s <= 11.0
+        return server
+
+    server = run(main())
+    assert server.refused == 0
+    assert server.granted[-1] - server.granted[0] < 34
+
+
+def test_a_spent_window_of_a_learnt_limit_holds_over_a_kill(path: Path) -> None:
+    """The calls of such a source are not written down, but the end of its wait is."""
+
+    async def main() -> Server:
+        clock = VirtualClock()
+        server = Server(clock)
+        for _ in range(3):
+            await collect(ledger_at(path, clock, ()), server, 90)
+        return server
+
+    assert run(main()).refused == 0
+
+
+@pytest.mark.parametrize(("remaining", "left"), [(700, 90), (40, 90)])
+def test_headers_that_name_no_limit_never_give_more_than_ours(path: Path, remaining: int, left: int) -> None:
+    """What remains of who knows what only holds back."""
+
+    async def main() -> None:
+        clock = VirtualClock()
+        ledger = ledger_at(path, clock)
+        times = []
+        for _ in range(200):
+            with await ledger.draw("x", 1) as permit:
+                permit.spend()
+                await asyncio.sleep(0.03)
+                permit.answered(200, {"x-ratelimit-remaining": str(remaining), "x-ratelimit-reset": "5"})
+                times.append(clock.mono())
+        assert all(later - first > 9.0 for first, later in zip(times, times[left:], strict=False))
+
+    run(main())
+
+
+@pytest.mark.parametrize("policy", [True, False])
+def test_a_stricter_limit_of_the_server_holds(path: Path, policy: bool) -> None:
+    """The declaration is the most that is sent, and the headers may say less."""
+
+    async def main() -> Server:
+        clock = VirtualClock()
+        server = Server(clock, limit=60, policy=policy)
+        ledger = ledger_at(path, clock)
+        await collect(ledger, server, 240)
+        assert ledger.windows()["x"][0].limit == 60
+        return server
+
+    server = run(main())
+    assert server.refused == 0
+    assert server.steady() >= 0.99
+
+
+def test_a_laxer_limit_of_the_server_changes_nothing(path: Path) -> None:
+    """Who declares half of it gets half of it in any window."""
+
+    async def main() -> Server:
+        clock = VirtualClock()
+        server = Server(clock, limit=180)
+        await collect(ledger_at(path, clock), server, 360)
+        return server
+
+    times = run(main()).granted
+    assert all(later - first > 9.0 for first, later in zip(times, times[90:], strict=False))
+
+
+def test_headers_that_cease_leave_the_own_log(path: Path) -> None:
+    """After twenty answers without, the calls are spread; when they come again, they are believed again."""
+
+    async def main() -> Server:
+        clock = VirtualClock()
+        ledger, server = ledger_at(path, clock), Server(clock)
+        for style, calls in (("x", 120), ("silent", 200), ("x", 200)):
+            server.style = style
+            await collect(ledger, server, calls)
+        return server
+
+    assert run(main()).refused == 0
+
+
+@pytest.mark.parametrize("kind", ["fixed", "clock"])
+def test_another_user_of_the_key_is_left_a_reserve(path: Path, kind: str) -> None:
+    """A call of theirs each quarter of a second, and still next to no 429."""
+
+    async def main() -> Server:
+        clock = VirtualClock()
+        server = Server(clock, kind=kind)
+
+        async def other() -> None:
+            while True:
+                server.count()
+                await asyncio.sleep(0.25)
+
+        async with asyncio.TaskGroup() as tasks:
+            user = tasks.create_task(other())
+            await collect(ledger_at(path, clock), server, 360)
+            user.cancel()
+        return server
+
+    server = run(main())
+    assert server.refused <= 2
+    assert server.granted[-1] - server.granted[0] < 9.0 * 360 / (90 - 36) + 12
