@@ -65,7 +65,7 @@ def line(snapshot: Snapshot) -> str:
 def screen(snapshot: Snapshot) -> RenderableType:
     """The whole service as a picture."""
     head = Text.assemble(("collector ", "bold"), snapshot.version, " is ", (plain(snapshot.state), "bold"))
-    head.append(f" · {snapshot.calls_in_the_air} calls in the air")
+    head.append(f" · calls in the air: {snapshot.calls_in_the_air}")
     if snapshot.finish_at:
         head.append(f" · done {_finish(snapshot.finish_at, snapshot.now)}")
     parts: list[RenderableType] = [head, _table(snapshot)]
