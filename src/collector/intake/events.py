@@ -14,7 +14,7 @@ from collector.intake.arrivals import Arrivals
 try:
     import asyncinotify
 except (ImportError, OSError, AttributeError):  # no Linux, or a libc without it
-    asyncinotify = None  # type: ignore[assignment]
+    asyncinotify = None  # type: ignore[assignment] # Linux only; elsewhere the scan alone
 
 _AT_ONCE = 500  # events noted before others on the loop have their turn
 

@@ -145,7 +145,7 @@ class Reader:
         if block.translate(None, _SIMPLE) or len(max(batch, key=len)) > PLAIN:
             return None
         keys = list(map(self._sieve.match, block.decode("ascii").split("\n")))
-        return keys if all(keys) else None  # type: ignore[return-value]
+        return keys if all(keys) else None  # type: ignore[return-value] # all() says that none is None
 
     def _careful(self, batch: list[bytes], first: int) -> Chunk:
         chunk = Chunk([], [], first + len(batch) - 1)

@@ -66,7 +66,7 @@ async def _write(
         await thread.run(part.begin)
         await thread.run(partial(part.add, head))
         while page is not None:
-            await thread.run(lambda page=page: part.add(render(page)))  # type: ignore[misc]
+            await thread.run(lambda page=page: part.add(render(page)))  # type: ignore[misc] # mypy cannot infer a default
             lines += len(page)
             await pulse()
             page = await anext(pages, None)

@@ -73,7 +73,7 @@ class StandIn:
         self._clock = clock or Clock()
         self._windows: dict[tuple[str, str], Fixed | Sliding] = {}
         # Two generators: how many faults there are must not hang on whether there is latency.
-        self._chance, self._delays = Random(self.settings.seed), Random(self.settings.seed)  # noqa: S311  not for secrets
+        self._chance, self._delays = Random(self.settings.seed), Random(self.settings.seed)  # noqa: S311 - not for secrets
         self._ends = list(accumulate(getattr(self.settings.faults, name) for name in WIRE_FAULTS))
         if self._ends[-1] > 1 + 1e-9:
             raise ValueError(f"shares of the requests of at most 1 together, not {self._ends[-1]:g}")

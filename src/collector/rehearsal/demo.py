@@ -224,7 +224,7 @@ def _drop(folder: Path) -> tuple[str, ...]:
 
 
 def _rows() -> tuple[list[str], tuple[str, ...]]:
-    random = Random(2022)  # noqa: S311  the same file each time
+    random = Random(2022)  # noqa: S311 - the same file each time
     begin = int(datetime.fromisoformat("2022-03-01T00:00:00Z").timestamp() * 1000) - EPOCH_MS
     draw = partial(random.randrange, 90 * 86_400_000)
     keys = sorted({str(begin + draw() << 22 | random.randrange(1 << 22)) for _ in range(IDS)})

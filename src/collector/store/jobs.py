@@ -203,7 +203,7 @@ class Jobs:
                 (stamp(now), batch),
             )
             if ended:
-                write.after_commit(lambda batch=batch: self._finished(batch, now))  # type: ignore[misc]
+                write.after_commit(lambda batch=batch: self._finished(batch, now))  # type: ignore[misc] # mypy cannot infer a default
 
     def _finished(self, batch: BatchId, now: float) -> None:
         known = self._batches.get(batch)
