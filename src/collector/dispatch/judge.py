@@ -62,10 +62,8 @@ class Judge:
                 outcome = Gone(reading.reason, reading.detail)
                 return self._after(call, self._no(call, reading, outcome), reading, alike=not self._ever_good)
             case Refused(status=0):
-                outcomes = self._split(call, reading.reason, reading.detail)  # it was never sent
-                if len(call.keys) == 1:
-                    outcomes = _each(call, Invalid(reading.reason, reading.detail))
-                return Verdict(outcomes, reading.reason)
+                invalid = Invalid(reading.reason, reading.detail)
+                return Verdict(_split_or(call, invalid), reading.reason)  # it was never sent
             case Refused():
                 alone = len(call.keys) == 1 or not self._ever_good
                 invalid = Invalid(reading.reason, reading.detail)
@@ -84,9 +82,7 @@ class Judge:
         said = "told to wait again and again while others were answered"
         if self._good_at <= since:
             return Verdict(_each(call, PutOff(retry.LONGEST, reason)), reason)
-        if len(call.keys) > 1:
-            return Verdict(self._split(call, reason, said), reason)
-        return Verdict(_each(call, Failed(reason, said)), reason)
+        return Verdict(_split_or(call, Failed(reason, said)), reason)
 
     def control(self, call: Call) -> Call | None:
         """A call for an ID that is known to be found, to be sent in place of one that has failed before: while the
@@ -130,15 +126,13 @@ class Judge:
     def _no(self, call: Call, reading: Missing | Refused, outcome: Gone | Invalid) -> Outcomes:
         """The API will not give it. Before a first good answer that may be a wrong url as well, so only a second
         asking settles it."""
-        if len(call.keys) > 1:
-            return self._split(call, reading.reason, reading.detail)
         if self._ever_good or all(job.reason == reading.reason for job in call.jobs):
-            return _each(call, outcome)
-        return _each(call, PutOff(UNSURE_DELAY, reading.reason, reading.detail))
+            return _split_or(call, outcome)
+        return _split_or(call, PutOff(UNSURE_DELAY, reading.reason, reading.detail))
 
     def _failed_try(self, call: Call, reading: Unreadable) -> Outcomes:
         if len(call.keys) > 1:
-            return self._split(call, reading.reason, reading.detail)
+            return _split(call, reading.reason, reading.detail)
         return tuple((job, self._spend(job, reading.reason, reading.detail)) for job in call.jobs)
 
     def _denial(self, call: Call, denied: Denied, now: float) -> Verdict:
@@ -148,12 +142,10 @@ class Judge:
         reason = f"http-{denied.status}"
         alone = len(call.keys) == 1
         if self._denied_before_a_good_answer(call) and denied.status != 402:
-            outcomes = (
-                _each(call, Gone(denied.reason, denied.detail)) if alone else self._split(call, reason, denied.detail)
-            )
-            return Verdict(outcomes, reason)
+            gone = Gone(denied.reason, denied.detail)
+            return Verdict(_each(call, gone) if alone else _split(call, reason, denied.detail), reason)
         if denied.status == 403 and not alone and self._good_at > float("-inf"):
-            return Verdict(self._split(call, reason, denied.detail), reason)  # one of them may be somebody's own
+            return Verdict(_split(call, reason, denied.detail), reason)  # one of them may be somebody's own
         status, keys, times = self._denied or (denied.status, call.keys, 0)
         self._denied = (denied.status, call.keys, times + 1 if status == denied.status else 1)
         if len(self._denied_at) > MOST_REMEMBERED:
@@ -178,7 +170,7 @@ class Judge:
         if not alone and (groping or (was_closed and self._others_succeed(now))):
             for job in call.jobs:
                 self._remember(job, now)
-            return Verdict(self._split(call, reading.reason, reading.detail), reading.reason, opened=opened)
+            return Verdict(_split(call, reading.reason, reading.detail), reading.reason, opened=opened)
         blame = alone and was_closed
         outcomes = tuple((job, self._faulted(job, reading, now, blame=blame)) for job in call.jobs)
         return Verdict(outcomes, reading.reason, opened=opened)
@@ -205,9 +197,6 @@ class Judge:
             return Failed(reason, detail)
         return PutOff(retry.delay(job.attempts + 1, self._random), reason, detail, attempt=True)
 
-    def _split(self, call: Call, reason: str, detail: str) -> Outcomes:
-        return _each(call, PutOff(0, reason, detail, pack_max=max(1, len(call.keys) // 2)))
-
     def _others_succeed(self, now: float) -> bool:
         recently = self._since_good <= RECENT_CALLS or now - self._good_at <= RECENT_SECONDS
         return self._ever_good and recently
@@ -231,6 +220,16 @@ class Judge:
 
 def _each(call: Call, outcome: Outcome) -> Outcomes:
     return tuple((job, outcome) for job in call.jobs)
+
+
+def _split(call: Call, reason: str, detail: str) -> Outcomes:
+    """All jobs of a pack come back at once, in packs of half its size."""
+    return _each(call, PutOff(0, reason, detail, pack_max=max(1, len(call.keys) // 2)))
+
+
+def _split_or(call: Call, alone: Gone | Invalid | Failed | PutOff) -> Outcomes:
+    """What is said of one ID holds for it; said of a pack, it holds for somebody in it."""
+    return _each(call, alone) if len(call.keys) == 1 else _split(call, alone.reason, alone.detail)
 
 
 def _why_denied(denied: Denied) -> str:

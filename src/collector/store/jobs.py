@@ -103,8 +103,8 @@ class Jobs:
         was answered for good; a terminal one stays, since somebody recorded it before.
         """
         now = self._clock.wall()
-        asked = [(job, outcome, result) for result in results for job, outcome in result.outcomes]
-        asked = list({(job.batch, job.key): (job, outcome, result) for job, outcome, result in asked}.values())
+        last = {(job.batch, job.key): (job, outcome, result) for result in results for job, outcome in result.outcomes}
+        asked = list(last.values())  # one for each job, even if a caller's fault brings two
         async with self._database.write() as write:
             standing = await self._standing(write, (job for job, _, _ in asked))
             moved = [entry for entry in asked if _may_move(standing.get((entry[0].batch, entry[0].key)), entry[1])]
