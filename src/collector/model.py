@@ -141,6 +141,7 @@ class Wait(msgspec.Struct, frozen=True):
     until: float | None  # wall time; None where only an answer can tell
     jobs: int
     why: str
+    sources: tuple[str, ...] = ()  # whose calls wait
 
 
 class Window(msgspec.Struct, frozen=True):

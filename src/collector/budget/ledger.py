@@ -84,7 +84,8 @@ class Ledger:
             if not hold and not line.pace.fresh() and line.pace.due_at > now:
                 hold = Hold(line.pace.due_at, "evenly spread")
             if hold and line.jobs_waiting:
-                found.append(Wait(line.name, self._wall(hold.until), line.jobs_waiting, hold.why))
+                wait = Wait(line.name, self._wall(hold.until), line.jobs_waiting, hold.why, tuple(line.sources))
+                found.append(wait)
         return tuple(found)
 
     def windows(self) -> dict[str, tuple[Window, ...]]:
