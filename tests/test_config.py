@@ -69,10 +69,29 @@ def test_a_secret_in_the_wrong_place_is_not_shown(tmp_path: Path, text: str) -> 
     assert "hunter22" not in said
 
 
-@pytest.mark.parametrize("key", ["use", "next", "price", "budget"])
+@pytest.mark.parametrize("key", ["use", "next", "auth", "on"])
 def test_a_key_of_a_later_version_is_called_so(tmp_path: Path, key: str) -> None:
     """Nobody looks for a spelling mistake where there is none."""
     assert "no such key in this version" in problems(tmp_path, f'{GOOD}{key} = "x"\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('budget = "money"\n', "source.posts.budget = 'money': expected a declared budget (none is declared)"),
+        ('budget = "money"\n[budget.money]\nlimit = []\n', "budget.money.limit"),
+        ('[budget.posts]\nlimit = ["5/1s"]\n', "budget.posts = 'posts': expected another name: a source has this one"),
+        ('limit = ["5 items/1d"]\nper_call = 6\n', "source.posts.per_call = 6: expected at most 5, or no call would"),
+        (
+            'budget = "day"\ncost = 6\n[budget.day]\nlimit = ["5 units/1d"]\n',
+            "source.posts.cost = 6: expected at most 5",
+        ),
+        ("[budget]\nday = 5\n", "budget.day = 5: expected a table, [budget.day]"),
+    ],
+)
+def test_a_budget_from_which_no_call_could_draw_is_a_problem(tmp_path: Path, text: str, said: str) -> None:
+    """A name that is not declared, a limit smaller than one call: nothing would ever be asked."""
+    assert said in problems(tmp_path, GOOD + text)
 
 
 def test_who_only_looks_needs_no_secret(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from collector import config
-from collector.config import Admin, SecretPlace, Service
-from collector.sources.spec import GoneRule, Spec, Strict
+from collector.config import Admin, Budget, SecretPlace, Service
+from collector.sources.spec import GoneRule, Price, Spec, Strict
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -233,6 +233,8 @@ def table(heading: str, text: str = README) -> dict[str, str]:
         ("### `[secret]`", SecretPlace, {"env": "X"}),
         ("### `[source.NAME]`", Spec, {"url": URL}),
         ("### `gone`", GoneRule, {"at": "errors"}),
+        ("### `price`", Price, {}),
+        ("### `[budget.NAME]`", Budget, {}),
     ],
 )
 def test_every_setting_is_in_the_readme_with_its_default(

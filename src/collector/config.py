@@ -10,18 +10,18 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from collector.budget.limit import Unit
 from collector.errors import ConfigError, Problem
 from collector.host import secret
 from collector.host.secret import Secret
 from collector.sources import spec
-from collector.sources.spec import Seconds, Spec, Strict
+from collector.sources.spec import Limits, Seconds, Spec, Strict
 
 PLACES = ("collector.toml", "/etc/collector/collector.toml")  # looked at in this order, after --config and the variable
 VARIABLE = "COLLECTOR_CONFIG"
 
-_TABLES = ("service", "admin", "secret", "source")
+_TABLES = ("service", "admin", "secret", "source", "budget")
 _KEYS = ("root", "default_source", *_TABLES)
-_LATER = ("budget",)
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -58,6 +58,12 @@ class Admin(Strict):
         return host.strip("[]"), int(port)
 
 
+class Budget(Strict):
+    """`[budget.NAME]`: limits that several sources share, on top of their own."""
+
+    limit: Annotated[Limits, Field(min_length=1)]
+
+
 class SecretPlace(Strict):
     """`[secret] name = { … }`: where a secret is kept."""
 
@@ -88,6 +94,7 @@ class Config:
     root: Path
     default_source: str | None
     sources: Mapping[str, Spec]
+    budgets: Mapping[str, Budget]
     secrets: Mapping[str, Secret] = field(repr=False)
     service: Service
     admin: Admin
@@ -145,7 +152,7 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def _build(path: Path, table: dict[str, Any], *, fetch: bool) -> Config:
-    problems: list[Problem] = [_unknown(key, table[key]) for key in table if key not in _KEYS]
+    problems = [Problem(key, repr(table[key]), f"one of {', '.join(_KEYS)}") for key in table if key not in _KEYS]
     tables = {}
     for key in _TABLES:
         tables[key] = table.get(key, {})
@@ -155,6 +162,8 @@ def _build(path: Path, table: dict[str, Any], *, fetch: bool) -> Config:
     service = _model(Service, "service", tables["service"], problems)
     admin = _model(Admin, "admin", tables["admin"], problems)
     sources = _sources(tables["source"], problems)
+    budgets = _budgets(tables["budget"], tables["source"], problems)
+    problems += _undrawable(sources, budgets, tables["budget"])
     secrets = _secrets(path.parent, tables["secret"], problems, fetch=fetch)
     problems += _missing_secrets(tables["source"], tables["secret"])
     default = table.get("default_source")
@@ -168,13 +177,7 @@ def _build(path: Path, table: dict[str, Any], *, fetch: bool) -> Config:
         raise ConfigError(str(path), problems)
     assert service is not None
     assert admin is not None
-    return Config(path, (path.parent / root).resolve(), default, sources, secrets, service, admin)
-
-
-def _unknown(key: str, value: object) -> Problem:
-    if key in _LATER:
-        return Problem(key, "(a table)", "no such table: this version has no shared budgets yet")
-    return Problem(key, repr(value), f"one of {', '.join(_KEYS)}")
+    return Config(path, (path.parent / root).resolve(), default, sources, budgets, secrets, service, admin)
 
 
 def _model(kind: "type[Any]", where: str, table: dict[str, Any], problems: list[Problem]) -> Any:
@@ -201,6 +204,40 @@ def _sources(tables: dict[str, Any], problems: list[Problem]) -> dict[str, Spec]
         problems += faults
         if source:
             found[name] = source
+    return found
+
+
+def _budgets(tables: dict[str, Any], sources: Mapping[str, Any], problems: list[Problem]) -> dict[str, Budget]:
+    found = {}
+    for name, table in tables.items():
+        where = f"budget.{name}"
+        if not _NAME.fullmatch(name):
+            problems.append(Problem(where, repr(name), "at most 64 letters, digits, _ and -"))
+        if name in sources:
+            problems.append(Problem(where, repr(name), "another name: a source has this one, and status shows both"))
+        if not isinstance(table, dict):
+            problems.append(Problem(where, repr(table), f"a table, [{where}]"))
+        elif budget := _model(Budget, where, table, problems):
+            found[name] = budget
+    return found
+
+
+def _undrawable(
+    sources: Mapping[str, Spec], budgets: Mapping[str, Budget], declared: Mapping[str, Any]
+) -> list[Problem]:
+    """Budgets that are not there, and limits under which not a single call could ever go."""
+    found = []
+    for name, source in sources.items():
+        where = f"source.{name}"
+        if source.budget is not None and source.budget not in declared:
+            names = ", ".join(declared) or "none is declared"
+            found.append(Problem(f"{where}.budget", repr(source.budget), f"a declared budget ({names})"))
+        shared = budgets.get(source.budget or "")
+        for limit in (*source.limit, *(shared.limit if shared else ())):
+            if (most := source.most(limit.unit)) > limit.count:
+                key = "cost" if limit.unit is Unit.UNITS else "per_call" if source.per_call else "pack"
+                expected = f"at most {limit.count}, or no call would ever fit into {limit}"
+                found.append(Problem(f"{where}.{key}", repr(most), expected))
     return found
 
 

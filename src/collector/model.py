@@ -154,6 +154,26 @@ class Window(msgspec.Struct, frozen=True):
     resets_at: float | None  # wall time
 
 
+class WindowAhead(msgspec.Struct, frozen=True):
+    """One window as a forecast needs it. Times are seconds from now."""
+
+    budget: str  # whose it is: windows of the same budget, unit and length are one window
+    unit: str  # what it counts: calls, items or units
+    limit: int
+    seconds: float
+    left: int
+    frees: tuple[tuple[float, int], ...]  # when how many of those that are used come free, in order
+
+
+class Outlook(msgspec.Struct, frozen=True):
+    """How fast the calls of a source may go from now on. Times are seconds from now."""
+
+    windows: tuple[WindowAhead, ...]
+    wait: float = 0.0  # nobody sends before; infinity where only an answer can tell
+    every: float = 0.0  # from one call to the next where they are spread evenly
+    round_trip: float = 0.0  # what an answer takes; 0 until one came
+
+
 class SourceLive(msgspec.Struct, frozen=True):
     """What is in memory of one source."""
 
@@ -180,3 +200,4 @@ class Live(msgspec.Struct, frozen=True):
     budgets: dict[str, tuple[Window, ...]]
     sources: dict[str, SourceLive]
     troubles: tuple[Trouble, ...]
+    outlooks: dict[str, Outlook] = {}  # by source

@@ -20,13 +20,13 @@ from pydantic import (
 from yarl import URL
 
 from collector import quantity
-from collector.budget.limit import Limit
+from collector.budget.limit import Limit, Unit
 from collector.errors import Problem
 
 # Keys that users of a later version have in their files.
 _LATER = (
-    *("min_free", "notify", "allow_remote", "use", "call", "next", "max_pages", "from", "per_call", "max_children"),
-    *("window", "budget", "on", "auth", "cost", "options", "columns", "price"),
+    *("min_free", "notify", "allow_remote", "use", "call", "next", "max_pages", "from", "max_children"),
+    *("on", "auth", "options", "columns"),
 )
 _PASSWORD = re.compile(r"//[^/@]+@")
 PLACE = re.compile(r"\{(id|ids|secret\.([A-Za-z0-9_-]+))\}")
@@ -134,6 +134,15 @@ class GoneRule(Strict):
         return self
 
 
+class Price(Strict):
+    """What the API charges: for an object, for a call, and for each object at a path beside them."""
+
+    item: Annotated[float, Field(ge=0, strict=False, allow_inf_nan=False)] = 0.0
+    call: Annotated[float, Field(ge=0, strict=False, allow_inf_nan=False)] = 0.0
+    also: dict[Path, Annotated[float, Field(ge=0, strict=False, allow_inf_nan=False)]] = {}
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+
+
 class Spec(Strict):
     """One declared endpoint. The README's table says what each key means; a test compares the two."""
 
@@ -153,6 +162,11 @@ class Spec(Strict):
     gone: GoneRule | None = None
     reasons: dict[str, Annotated[str, Field(min_length=1)]] = {}
     limit: Limits = ()
+    window: Literal["auto", "plain"] = "auto"
+    budget: str | None = None
+    per_call: Annotated[int, Field(ge=1)] | None = None
+    cost: Annotated[int, Field(ge=1)] = 1
+    price: Price | None = None
     parallel: Annotated[int, Field(ge=1, le=1_000)] = 8
     timeout: Seconds = 30.0
     max_bytes: Size = 32_000_000
@@ -164,6 +178,16 @@ class Spec(Strict):
     def packed(self) -> bool:
         """True where one call may carry several IDs."""
         return "{ids}" in _places(_texts(self.model_dump(by_alias=True)))
+
+    def most(self, unit: Unit) -> int:
+        """The most that one call can take of a limit in that unit."""
+        match unit:
+            case Unit.CALLS:
+                return 1
+            case Unit.ITEMS:
+                return self.per_call or self.pack
+            case Unit.UNITS:
+                return self.cost
 
     @cached_property
     def secrets(self) -> frozenset[str]:
