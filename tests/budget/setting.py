@@ -15,3 +15,9 @@ def set_clock(clock: VirtualClock, by: float | None) -> None:
         clock.ahead -= 30.0  # a machine without a clock of its own wakes with the time at which it was stopped, or less
     else:
         clock.ahead += by
+
+
+def while_running(by: float | None, then: float | None) -> float:
+    """What of it may happen while calls flow. Where the machine is started anew right after, before another call could
+    be dated by the clock that was set, nobody can tell; so that is left out."""
+    return 0.0 if by is None or then is None else by

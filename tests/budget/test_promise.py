@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from collector.budget.ledger import Ledger
 from collector.budget.limit import Limit
-from tests.budget.setting import set_clock, settings_of_the_clock
+from tests.budget.setting import set_clock, settings_of_the_clock, while_running
 from tests.budget.virtual import VirtualClock, run
 
 
@@ -91,8 +91,9 @@ def test_no_window_at_the_server_ever_holds_more_than_its_limit(
             verdicts: list[list[float]] = []
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(_calls(ledger, clock, endless, verdicts)) for _ in range(callers)]
+                running_set, stopped_set = next(ahead), next(ahead)
                 await asyncio.sleep(life / 2)
-                clock.ahead += next(ahead) or 0.0
+                clock.ahead += while_running(running_set, stopped_set)
                 await asyncio.sleep(life / 2)
                 killed = clock.mono()
                 journal = Path(
@@ -104,7 +105,7 @@ def test_no_window_at_the_server_ever_holds_more_than_its_limit(
             # A round trip that the kill cuts ends with it.
             counted += [min(at, killed) for _, at in verdicts]
             await asyncio.sleep(next(pause))
-            set_clock(clock, next(ahead))
+            set_clock(clock, stopped_set)
         return sorted(counted)
 
     with tempfile.TemporaryDirectory() as folder:

@@ -62,6 +62,30 @@ def test_other_windows_are_used_to_98_percent(path: Path, kind: str, style: str,
     assert server.steady() >= 0.98
 
 
+@pytest.mark.parametrize(
+    ("limit", "seconds", "least"), [(2, 1.0, 0.95), (3, 1.0, 0.95), (10, 2.0, 0.97), (5, 60.0, 0.99)]
+)
+@pytest.mark.parametrize("kind", ["fixed", "clock", "moving", "swc"])
+def test_a_small_limit_without_headers_loses_a_round_trip_a_window(
+    path: Path, limit: int, seconds: float, least: float, kind: str
+) -> None:
+    """No more than the own log takes; at whatever moment of the server's window it begins."""
+    for tenth in range(0, 10, 3):
+
+        async def main(tenth: int = tenth) -> Server:
+            clock = VirtualClock()
+            await asyncio.sleep(tenth * seconds / 10)
+            server = Server(clock, limit, seconds, kind=kind, style="silent")
+            ledger = Ledger.open(path.with_name(f"{tenth}"), clock, 16)
+            ledger.declare("x", "id", (Limit(limit, seconds),))
+            await collect(ledger, server, 12 * limit)
+            return server
+
+        server = run(main())
+        assert server.refused == 0
+        assert server.steady() >= least
+
+
 @pytest.mark.parametrize("at", [0.2, 3.0, 8.8])
 @pytest.mark.parametrize("calls", [40, 90])
 @pytest.mark.parametrize("kind", ["fixed", "clock", "moving", "swc"])

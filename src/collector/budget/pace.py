@@ -5,6 +5,7 @@ import asyncio
 from aiolimiter import AsyncLimiter
 
 from collector.budget.limit import Limit
+from collector.budget.window import slack
 from collector.clock import Clock
 
 HOUR = 3600.0
@@ -18,11 +19,13 @@ def interval(limit: Limit, round_trip: float) -> float:
     """Seconds from one call to the next; 0 without a pace.
 
     Calls so spaced never meet a spent log: a slot comes back one round trip late, and a third of a slot is left over
-    for timers. A window of one call has its log alone to space it, and one of more than an hour is a plain counter.
+    for timers, but where slots are few no more than the log itself takes. A window of one call has its log alone to
+    space it, and one of more than an hour is a plain counter.
     """
     if limit.count == 1 or limit.seconds > HOUR:
         return 0.0
-    return limit.seconds / (limit.count - min(1.0, round_trip * limit.count / limit.seconds + 0.3))
+    spread = limit.seconds / (limit.count - min(1.0, round_trip * limit.count / limit.seconds + 0.3))
+    return min(spread, (limit.seconds + slack(limit.seconds) + round_trip) / limit.count)
 
 
 class Pace:
