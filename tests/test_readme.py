@@ -43,6 +43,7 @@ VARIES = {
     r"\b\d+\.\d+\.\d+\b": "VERSION",
     r"(?<=seconds=)\d+(\.\d+)?(e-\d+)?": "SECONDS",
     r"(?<=process )\d+": "PID",
+    r"(?<=\ntime x_posts: ).*(\n  .*)*": "SHARES",
 }
 
 

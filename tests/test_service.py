@@ -6,6 +6,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from collector.model import Why
 from collector.rehearsal.api import Settings, StandIn
 from collector.rehearsal.posts import NO_FAULTS
 
@@ -108,7 +109,7 @@ async def test_status_keeps_the_form_that_scripts_rely_on(tmp_path: Path) -> Non
             await with_calls_in_the_air(run, api)
             status = await asyncio.to_thread(run.status)
             pinned = {"state", "version", "started_at", "now", "finish_from", "finish_at", "at_least", "jobs"}
-            pinned |= {"calls_in_the_air", "waiting", "batches", "budgets", "sources", "troubles"}
+            pinned |= {"calls_in_the_air", "waiting", "batches", "budgets", "sources", "troubles", "time"}
             assert pinned <= set(status)
             states = {"total", "queued", "running", "delayed", "found", "gone", "invalid", "failed", "cancelled"}
             assert set(status["jobs"]) == set(status["batches"][0]["jobs"]) == states
@@ -119,3 +120,5 @@ async def test_status_keeps_the_form_that_scripts_rely_on(tmp_path: Path) -> Non
             assert {"limit", "window_s", "used", "left", "resets_at"} <= set(window)
             assert (window["limit"], window["window_s"], window["used"]) == (90_000, 7_200, 8)
             assert status["sources"] == {"posts": {"state": "running", "why": None}}
+            assert set(status["time"]) == {"posts"}
+            assert set(status["time"]["posts"]) <= {why.value for why in Why}

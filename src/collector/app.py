@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sqlite3
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -17,12 +18,13 @@ from collector.clock import Clock
 from collector.config import Config
 from collector.dispatch.consumer import Consumer
 from collector.dispatch.dispatcher import Dispatcher
+from collector.dispatch.timekeeper import Timekeeper
 from collector.errors import CollectorError
 from collector.host import lock
 from collector.host.loop import Complaints
 from collector.intake.loader import Loader
 from collector.intake.watcher import Watcher
-from collector.model import Live, Trouble
+from collector.model import BatchId, Live, Trouble, Why
 from collector.output.folder import Folder
 from collector.output.snapshot import Snapshot
 from collector.output.status import snapshot
@@ -110,10 +112,12 @@ class App:
         self._client = await stack.enter_async_context(Client(config.sources, config.secrets))
         self._loader = Loader(config, self._store, clock, self._opened)
         self._watcher = Watcher(config, self._loader, clock)
-        self._folder = Folder(config.batches, self._store, config.sources, self.snapshot, clock)
+        self._folder = Folder(config.batches, self._store, config.sources, self.snapshot, clock, spent=self._spent)
         self._dispatcher = Dispatcher(
             config.sources, self._store, self._ledger, self._client, clock, self._folder.ended
         )
+        kept = await self._store.hours.load()
+        self._timekeeper = Timekeeper(kept, self._store, self._dispatcher, self._ledger, clock)
         admin = partial(application, self.snapshot, self._health)
         await stack.enter_async_context(controlled(admin(None), config.control))
         self.admin_url = await stack.enter_async_context(listening(admin(frozenset(config.admin.hosts)), config.admin))
@@ -133,6 +137,9 @@ class App:
                 cost=spec.cost,
             )
 
+    def _spent(self, batch: BatchId) -> Mapping[Why, float]:
+        return self._timekeeper.spent(batch)
+
     def _opened(self, source: str) -> None:
         self._dispatcher.opened(source)
         self._folder.ended()  # a batch without a single job has ended where it opened
@@ -143,6 +150,7 @@ class App:
         async with asyncio.TaskGroup() as group:
             recorder = group.create_task(dispatcher.recorder.run())
             folder = group.create_task(self._folder.run())
+            timekeeper = group.create_task(self._timekeeper.run())
             consumers = {group.create_task(consumer.run()): consumer for consumer in dispatcher.consumers}
             taking = [group.create_task(feeder.run()) for feeder in dispatcher.feeders]
             taking.append(group.create_task(self._watcher.run()))
@@ -154,7 +162,8 @@ class App:
             dispatcher.stop()
             await self._land(consumers)
             await self._record_the_last()
-            await _end([folder, recorder])
+            await _end([folder, recorder, timekeeper])
+            await self._timekeeper.close()
 
     async def _land(self, consumers: dict[asyncio.Task[None], Consumer]) -> None:
         """Whoever waits stops at once; calls in the air may finish within the grace."""
@@ -185,6 +194,7 @@ class App:
             sources=dispatcher.sources(),
             outlooks={name: self._ledger.outlook(name) for name in self.config.sources},
             troubles=(*self._disk_trouble(), *self._watcher.troubles(), *self._folder.troubles()),
+            time=self._timekeeper.totals(),
         )
 
     def _disk_trouble(self) -> tuple[Trouble, ...]:

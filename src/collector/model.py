@@ -37,6 +37,21 @@ class BatchState(StrEnum):
     FINISHED = "finished"  # no open job is left
 
 
+class Why(StrEnum):
+    """What the time of a source goes into: at each moment exactly one of these."""
+
+    WINDOW = "window"  # calls wait for a budget: a spent window, the pace, a 429
+    NETWORK = "network"  # calls are in the air, and none waits for a budget
+    BACKOFF = "backoff"  # all that is owed was put off and is not due yet
+    PAUSED = "paused"  # all that is owed is held or paused: it waits for a person
+    STOPPED = "stopped"  # the source was stopped by cause and waits for a person
+    DOWN = "down"  # the API is away, and is probed
+    DISK = "disk"  # outcomes or sends cannot be written
+    BUSY = "busy"  # our own work, a stop too: loading, reading, recording, waiting for one of `consumers`
+    IDLE = "idle"  # nothing is owed
+    OFF = "off"  # no service ran, or none that had this source
+
+
 class Job(msgspec.Struct, frozen=True):
     """One ID of one batch, as the feeder read it."""
 
@@ -203,3 +218,4 @@ class Live(msgspec.Struct, frozen=True):
     sources: dict[str, SourceLive]
     troubles: tuple[Trouble, ...]
     outlooks: dict[str, Outlook] = {}  # by source
+    time: dict[str, dict[Why, float]] = {}  # seconds by source since its account began

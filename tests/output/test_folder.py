@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector.model import Failed, Found, Gone, Invalid, Outcome
+from collector.model import Failed, Found, Gone, Invalid, Outcome, Why
 from collector.output.folder import Folder
 from collector.output.snapshot import Snapshot
 from collector.output.status import snapshot
@@ -26,8 +26,17 @@ def batches(tmp_path: Path) -> Path:
     return place
 
 
-def folder_of(store: Store, batches: Path, clock: Standing, free: Callable[[Path], int] = lambda _: 10**12) -> Folder:
-    return Folder(batches, store, SPECS, lambda: snapshot(store, LIVE, SPECS, clock.wall(), clock), clock, free=free)
+def folder_of(
+    store: Store,
+    batches: Path,
+    clock: Standing,
+    free: Callable[[Path], int] = lambda _: 10**12,
+    spent: Mapping[Why, float] | None = None,
+) -> Folder:
+    def shown() -> Snapshot:
+        return snapshot(store, LIVE, SPECS, clock.wall(), clock)
+
+    return Folder(batches, store, SPECS, shown, clock, free=free, spent=lambda _: spent or {})
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
@@ -275,6 +284,28 @@ async def test_the_report_balances(store: Store, batches: Path, clock: Standing)
     assert "ab" * 32 in page
     assert re.search(r"An object was returned for 1 \(33\.3%\)\.", page)
     assert "1 ID without any usable answer in all tries (failed). See failed.csv." in page
+
+
+async def test_the_report_says_where_the_time_went(store: Store, batches: Path, clock: Standing) -> None:
+    """Between the taking in and the end, the largest share first; a difference to these two times is told."""
+    for elapsed, name in ((400.0, "exact"), (500.0, "longer")):
+        batch = await taken_in(store, ["1"], name=name)
+        clock.now += elapsed
+        await recorded(store, batch.id, {"1": found("1")})
+        await folder_of(store, batches, clock, spent={Why.NETWORK: 40.5, Why.WINDOW: 359.5}).write_ended()
+        page = (batches / batch.folder / "report.md").read_text()
+        assert (
+            "| waiting for the window | 359.5 | 89.9% |\n| network | 40.5 | 10.1% |\n| sum | 400.0 | 100.0% |" in page
+        )
+        assert ("lie 500.0 s" in page) is (name == "longer")
+        assert "a share of a few seconds is rough" in page
+
+
+async def test_a_report_without_an_account_has_no_table_of_it(store: Store, batches: Path, clock: Standing) -> None:
+    """A batch that ended before there was an account."""
+    batch = await taken_in(store, [])
+    await folder_of(store, batches, clock).write_ended()
+    assert "Where the time went" not in (batches / batch.folder / "report.md").read_text()
 
 
 class Leaping(Standing):

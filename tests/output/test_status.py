@@ -16,12 +16,13 @@ from collector.model import (
     State,
     Trouble,
     Wait,
+    Why,
     Window,
 )
 from collector.output.finish import Work, finish
 from collector.output.snapshot import Snapshot
 from collector.output.status import snapshot
-from collector.output.text import text
+from collector.output.text import SPENT, text
 from collector.store.store import Store
 from tests.output.given import LIVE, SPECS, Standing, found, live, recorded, taken_in
 
@@ -182,6 +183,27 @@ async def test_the_text_fits_its_width_and_obeys_nobody(store: Store, clock: Sta
     assert "\x1b" not in page
     assert "12 IDs = 0 found + 0 gone + 0 invalid + 0 failed + 0 cancelled + 12 open" in page
     assert "waiting for budget posts: 2 IDs until 2027-01-15 08:01:00Z (window spent)" in page
+
+
+async def test_the_text_says_where_the_time_of_a_source_went(store: Store, clock: Standing) -> None:
+    """The largest share first, in words; what is next to nothing is left out, and the JSON has all of it."""
+    spent = {Why.IDLE: 225.0, Why.WINDOW: 6_975.0, Why.DISK: 0.25, Why.NETWORK: 300.0}
+    got = taken(store, clock, live(time={"posts": spent}))
+    words = "time posts: 93 % waiting for the window, 4 % network, 3 % idle, over 2 h 5 min"
+    assert words in text(got).splitlines()
+    assert msgspec.json.decode(msgspec.json.encode(got))["time"] == {
+        "posts": {"idle": 225.0, "window": 6_975.0, "disk": 0.25, "network": 300.0}
+    }
+
+
+def test_every_why_has_its_words() -> None:
+    """No status fails for a word that is missing."""
+    assert SPENT.keys() == set(Why)
+
+
+async def test_an_account_that_has_just_begun_can_be_shown(store: Store, clock: Standing) -> None:
+    """Nothing is divided by the nothing that went by."""
+    assert "time posts: over 0 s" in text(taken(store, clock, live(time={"posts": {}})))
 
 
 @given(st.lists(st.integers(1, 10_000), min_size=1, max_size=8))

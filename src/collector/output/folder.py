@@ -15,7 +15,7 @@ from collector.clock import Clock, stamp
 from collector.errors import StoreBusy
 from collector.host import thread
 from collector.host.files import write
-from collector.model import BatchId, State, Trouble
+from collector.model import BatchId, State, Trouble, Why
 from collector.output import export
 from collector.output.report import report
 from collector.output.snapshot import BatchStatus, Snapshot
@@ -53,9 +53,11 @@ class Folder:
         *,
         every: float = EVERY,
         free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
+        spent: Callable[[BatchId], Mapping[Why, float]] = lambda _: {},
     ) -> None:
         self._batches, self._store, self._specs = batches, store, specs
         self._snapshot, self._clock, self._every, self._free = snapshot, clock, every, free
+        self._spent = spent  # seconds by what the time went into between the taking in and the end of a batch
         self._shown: dict[int, object] = {}  # what each status.txt says
         self._failures: dict[int, _Failure] = {}
         self._refreshed_at = float("-inf")  # loop time
@@ -145,7 +147,7 @@ class Folder:
         await export.failed_csv(self._store, batch.id, folder / "failed.csv", self._refresh_in_time)
         await export.also_jsonl(self._store, batch.id, folder / "also.jsonl", self._refresh_in_time)
         now, account = self._clock.wall(), self._store.books.of(batch.id)
-        text = report(batch, account, self._specs.get(batch.source), now, notes)
+        text = report(batch, account, self._specs.get(batch.source), now, notes, self._spent(batch.id))
         last = batch_text(batch_status(self._store.books, batch), None, stamp(now))
         await thread.run(partial(write, folder / "report.md", text))
         await thread.run(partial(write, folder / "status.txt", last))

@@ -1,22 +1,33 @@
 """The collection report of a batch, in Markdown. Pure."""
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from sqlite3 import sqlite_version
 
 from collector import __version__
 from collector.clock import stamp
-from collector.model import State
-from collector.output.text import moment, plain
+from collector.model import State, Why
+from collector.output.text import SPENT, moment, plain
 from collector.sources.spec import Spec
 from collector.store.batches import Batch
 from collector.store.books import Account
 
 _LEFT = (State.GONE, State.INVALID, State.FAILED, State.CANCELLED)
+_UNACCOUNTED = 1.0  # seconds, from which on the account and the two times of a batch are said to differ
 
 
-def report(batch: Batch, account: Account, spec: Spec | None, now: float, notes: tuple[str, ...] = ()) -> str:
-    """Everything that somebody needs who asks later what was collected, from where, and what is missing."""
+def report(
+    batch: Batch,
+    account: Account,
+    spec: Spec | None,
+    now: float,
+    notes: tuple[str, ...] = (),
+    spent: Mapping[Why, float] | None = None,
+) -> str:
+    """Everything that somebody needs who asks later what was collected, from where, and what is missing.
+
+    `spent`: seconds of the source between the taking in and the end, by what they went into.
+    """
     said = [*batch.warnings, *notes]
     parts = [
         [
@@ -29,6 +40,7 @@ def report(batch: Batch, account: Account, spec: Spec | None, now: float, notes:
         ["## Why IDs were not found", "", *_reasons(account)],
         ["## Input", "", *_input(batch, account)],
         ["## Collection", "", *_collection(batch, spec)],
+        *([["## Where the time went", "", *_time(batch, spent)]] if spent else []),
         ["## Gaps", "", *_gaps(batch, account)],
         ["## For a methods section", "", _methods(batch, account, spec)],
     ]
@@ -100,6 +112,21 @@ def _gaps(batch: Batch, account: Account) -> list[str]:
             "- To go on, drop a file of those IDs into the watch folder again: what was found is not asked twice."
         )
     return lines or ["None: every ID has its answer."]
+
+
+def _time(batch: Batch, spent: Mapping[Why, float]) -> list[str]:
+    total = sum(spent.values())
+    ranked = sorted(spent.items(), key=lambda entry: (-entry[1], entry[0]))
+    rows = [(SPENT[why], f"{seconds:,.1f}", f"{seconds / total:.1%}") for why, seconds in ranked]
+    lines = _table(("", "seconds", "share"), [*rows, ("sum", f"{total:,.1f}", f"{1:.1%}")])
+    said = (
+        f"What source {_plain(batch.source)} did from the taking in to the end, for this batch and others at once."
+        " It was looked at about four times a second: the sum is exact, and a share of a few seconds is rough."
+    )
+    elapsed = (batch.finished_at or batch.created_at) - batch.created_at
+    if abs(elapsed - total) >= _UNACCOUNTED:
+        said += f" Between the two lie {elapsed:,.1f} s: the account began later, or the clock was set meanwhile."
+    return [said, "", *lines]
 
 
 def _methods(batch: Batch, account: Account, spec: Spec | None) -> str:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from collector.model import SourceLive
+from collector.model import SourceLive, Why
 
 
 class JobCounts(msgspec.Struct, frozen=True):
@@ -97,3 +97,4 @@ class Snapshot(msgspec.Struct, frozen=True):
     budgets: dict[str, tuple[WindowStatus, ...]]
     sources: dict[str, SourceLive]
     troubles: tuple[TroubleStatus, ...]
+    time: dict[str, dict[Why, float]] = {}  # seconds by source since its account began; what took none is left out

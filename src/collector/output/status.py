@@ -42,6 +42,7 @@ def snapshot(store: Store, live: Live, specs: Mapping[str, Spec], started_at: fl
         budgets={name: tuple(_window(window) for window in windows) for name, windows in live.budgets.items()},
         sources=live.sources,
         troubles=_troubles(live, ongoing, listed, specs, now),
+        time=live.time,
     )
 
 

@@ -1,14 +1,26 @@
 """A snapshot for people: curl, status.txt, a terminal. Plain characters, times in UTC. Pure."""
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from collector import quantity
 from collector.clock import unstamp
-from collector.model import TERMINAL
+from collector.model import TERMINAL, Why
 from collector.output.snapshot import BatchStatus, JobCounts, Snapshot, Waiting, WindowStatus
 
 _MOST_REASONS = 8  # of a state, in status.txt; the rest are summed
+SPENT = {  # what the time of a source went into, for people
+    Why.WINDOW: "waiting for the window",
+    Why.NETWORK: "network",
+    Why.BACKOFF: "backoff",
+    Why.PAUSED: "paused",
+    Why.STOPPED: "stopped",
+    Why.DOWN: "API down",
+    Why.DISK: "disk trouble",
+    Why.BUSY: "own work",
+    Why.IDLE: "idle",
+    Why.OFF: "service off",
+}
 
 
 def text(snapshot: Snapshot, width: int = 80) -> str:
@@ -25,6 +37,8 @@ def text(snapshot: Snapshot, width: int = 80) -> str:
     for name, source in snapshot.sources.items():
         why = f": {source.why}" if source.why else ""
         lines += _wrapped(f"source {name}: {source.state}{why}", width)
+    for name, spent in snapshot.time.items():
+        lines += _wrapped(f"time {name}: {_shares(spent)}", width)
     return _page(lines)
 
 
@@ -130,6 +144,14 @@ def _rate(batch: BatchStatus, now: str) -> list[str]:
 def _window(window: WindowStatus) -> str:
     resets = f"; the next is free {moment(window.resets_at)}" if window.resets_at and not window.left else ""
     return f"{window.used:,} of {window.limit:,} {window.unit} used in {quantity.spoken(window.window_s)}{resets}"
+
+
+def _shares(spent: Mapping[Why, float]) -> str:
+    """The largest first; what is under a half percent is left out."""
+    total = sum(spent.values())
+    ranked = sorted(spent.items(), key=lambda entry: (-entry[1], entry[0]))
+    shown = [f"{100 * seconds / total:.0f} % {SPENT[why]}, " for why, seconds in ranked if seconds >= total / 200]
+    return f"{''.join(shown)}over {quantity.spoken(total)}"
 
 
 def _alarm(where: str, what: str, width: int) -> list[str]:

@@ -9,12 +9,13 @@ from collector.clock import Clock
 from collector.store import database
 from collector.store.batches import Batches
 from collector.store.books import Books
+from collector.store.hours import Hours
 from collector.store.items import Items
 from collector.store.jobs import Jobs
 
 
 class Store:
-    """Batches, jobs, items and books over one database."""
+    """Batches, jobs, items, books and hours over one database."""
 
     def __init__(self, db: database.Database, clock: Clock) -> None:
         self._database = db
@@ -22,6 +23,7 @@ class Store:
         self.batches = Batches(db, self.books, clock)
         self.jobs = Jobs(db, self.books, self.batches, clock)
         self.items = Items(db)
+        self.hours = Hours(db)
 
     @property
     def path(self) -> Path:
