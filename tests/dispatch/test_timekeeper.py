@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from collector.budget.ledger import Ledger
 from collector.clock import unstamp
 from collector.dispatch.dispatcher import Dispatcher
-from collector.dispatch.timekeeper import WRITE_EVERY, Timekeeper
+from collector.dispatch.timekeeper import WRITE_EVERY, WRITE_IDLE_EVERY, Timekeeper
 from collector.model import Why
 from collector.rehearsal.api import Settings, StandIn
 from collector.rehearsal.posts import NO_FAULTS
@@ -21,7 +22,7 @@ from collector.sources.http import Client
 from collector.sources.spec import Spec
 from collector.store import store as stores
 from collector.store.store import Store
-from tests.output.given import Standing
+from tests.output.given import Standing, taken_in
 from tests.service import Service, service
 
 from .running import packed
@@ -138,10 +139,12 @@ async def test_a_look_asks_the_database_nothing(tmp_path: Path) -> None:
         assert timekeeper.totals() == {"posts": {Why.BUSY: 3.0}}
 
 
-async def test_the_actor_looks_on_and_writes_every_ten_seconds(tmp_path: Path) -> None:
-    """A kill costs no more than that; and not every look is a commit."""
+@pytest.mark.parametrize(("owed", "every"), [(["1"], WRITE_EVERY), ([], WRITE_IDLE_EVERY)])
+async def test_the_actor_looks_on_and_writes_now_and_then(tmp_path: Path, owed: list[str], every: float) -> None:
+    """A kill costs no more than that; not every look is a commit, and an idle service leaves the disk alone."""
     clock = Set()
     async with keeping(tmp_path, clock, SPECS) as (timekeeper, store):
+        await taken_in(store, owed)
         task = asyncio.get_running_loop().create_task(timekeeper.run())
 
         async def until() -> float | None:
@@ -150,13 +153,13 @@ async def test_the_actor_looks_on_and_writes_every_ten_seconds(tmp_path: Path) -
 
         while await until() is None:
             pass
-        clock.now = WRITE_EVERY - 0.5
-        while timekeeper.totals() != {"posts": {Why.IDLE: clock.now}}:
+        clock.now = every - 0.5
+        while sum(timekeeper.totals()["posts"].values()) != clock.now:
             assert await until() == 0
-        clock.now = WRITE_EVERY
+        clock.now = every
         while await until() == 0:
             pass
-        assert await until() == WRITE_EVERY
+        assert await until() == every
         task.cancel()
         await asyncio.wait([task])
 

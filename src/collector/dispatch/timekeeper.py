@@ -19,6 +19,7 @@ from collector.store.store import Store
 # that is in the air for a fifth of each 250 ms even steps saw 0 to 100 % of an hour, these 19.4 to 20.5 %.
 SOONEST, LATEST = 0.15, 0.35
 WRITE_EVERY = 10.0  # seconds; what a kill leaves unwritten is counted as off
+WRITE_IDLE_EVERY = 60.0  # a service that has nothing to do leaves the disk alone
 SET = 1_000  # milliseconds by which the clocks must part to say that somebody set the wall clock
 
 log = structlog.get_logger()
@@ -34,13 +35,15 @@ class Timekeeper:
         self._ago = clock.wall() - clock.mono()  # turns monotonic time into wall time
         self._written_at = float("-inf")  # loop time; the first look is written at once, with the gap before it
         self._trouble = False
+        self._idle = True
         self.look()
 
     async def run(self) -> None:
         """Looks and writes until it is cancelled."""
         while True:
             self.look()
-            if self._clock.mono() - self._written_at >= WRITE_EVERY:
+            every = WRITE_IDLE_EVERY if self._idle else WRITE_EVERY
+            if self._clock.mono() - self._written_at >= every:
                 await self.write()
             await asyncio.sleep(self._random.uniform(SOONEST, LATEST))
 
@@ -49,6 +52,7 @@ class Timekeeper:
         now = self._now()
         whys = {name: why(sight) for name, sight in sights(self._store, self._dispatcher, self._ledger).items()}
         self._account.look(now, whys)
+        self._idle = all(reason is Why.IDLE for reason in whys.values())
         self._account.follow([*self._store.batches.ongoing(), *self._store.batches.to_write()])
 
     async def write(self) -> None:

@@ -90,10 +90,8 @@ class Hours:
         await write.change_many("DELETE FROM meta WHERE key = ?", over)
 
     async def _meta(self, prefix: str) -> list[tuple[str, str]]:
-        rows = await self._database.read(
-            "SELECT substr(key, length(?1) + 1), value FROM meta WHERE substr(key, 1, length(?1)) = ?1", (prefix,)
-        )
-        return [(name, text) for name, text in rows]
+        rows = await self._database.read("SELECT key, value FROM meta WHERE key GLOB ?", (f"{prefix}*",))
+        return [(key.removeprefix(prefix), text) for key, text in rows]
 
 
 def _words(span: Span) -> str:
