@@ -17,7 +17,8 @@ from collector.model import Outlook, WindowAhead
 
 ROUND_TRIPS = (0.2, 0.5, 1.0)  # seconds that an answer takes, until the first one came: quick, usual, slow
 _DRIFT = (0.8, 1.0, 1.25)  # by which the answers to come may be quicker or slower than those that came
-_MOST_STEPS = 64  # of a gate; more are told together
+_MOST_STEPS = 32  # of a gate; more are told together
+_LESS = 5  # counts of periods of a gate that are tried, from the most down
 _HAIR = 1e-9  # what a sum of floats may be off, in parts of a window
 
 Key: TypeAlias = tuple[str, str, float]  # budget, unit and seconds of a window: sources that name the same share it
@@ -133,12 +134,10 @@ def _fewer(steps: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], .
 def _drawn(calls: float, gates: Sequence[_Gate], wait: float) -> float:
     """When the last of so many calls leaves: from each time that holds a call back, as long as those after it take."""
     binding = sorted(_binding(gates), key=lambda gate: gate.rate, reverse=True)
-    slowest = max((gate.rate for gate in binding), default=0.0)
-    last = wait + _after(calls, 0.0, binding)
+    last = wait + _after(calls, 0.0, binding, 0.0)
     for position, time in (step for gate in gates for step in gate.steps):
-        within = calls - position > _HAIR * max(calls, 1.0)
-        if within and time + (calls - position) * slowest > last:
-            last = max(last, time + _after(calls, position, binding))
+        if calls - position > _HAIR * max(calls, 1.0):
+            last = max(last, time + _after(calls, position, binding, max(last - time, 0.0)))
     return last
 
 
@@ -151,18 +150,31 @@ def _binding(gates: Sequence[_Gate]) -> list[_Gate]:
     return found
 
 
-def _after(calls: float, position: float, gates: Sequence[_Gate]) -> float:
-    """How long after call `position` + 1 the last one leaves at the soonest: the whole periods that lie between, of
-    the slowest gate first, then of the others in what it leaves over."""
-    longest = 0.0
+def _after(calls: float, position: float, gates: Sequence[_Gate], known: float) -> float:
+    """How long after call `position` + 1 the last one leaves at the soonest: the whole periods that lie between.
+
+    Nothing below `known` is looked for.
+    """
+    rooms = {max(position, free): calls - max(position, free) for free in (0.0, *(gate.free for gate in gates))}
+    return _periods(rooms, position, gates, known)
+
+
+def _periods(rooms: Mapping[float, float], position: float, gates: Sequence[_Gate], known: float) -> float:
+    """The most time that periods of the gates take: of the slowest first, then of the others in what it leaves over.
+
+    `rooms`: how many calls lie behind each position where a gate begins; a gate that begins later reaches less far.
+    """
+    longest = known
     for at, gate in enumerate(gates):
+        if max(rooms.values()) * gate.rate <= longest:
+            break  # nor can those after it, which are quicker, take longer
         begin = max(position, gate.free)
-        periods = math.ceil((calls - begin) / gate.count - _HAIR) - 1
-        # One period less may leave room for a longer one of another gate.
-        for count in {periods, periods - 1}:
-            if count > 0:
-                rest = _after(calls - count * gate.count, position, gates[at + 1 :])
-                longest = max(longest, count * gate.period + rest)
+        most = math.ceil(min(room for since, room in rooms.items() if since <= begin) / gate.count - _HAIR) - 1
+        # Some periods less may leave room for longer ones of other gates.
+        for count in range(most, max(most - _LESS, 0), -1):
+            spent = count * gate.period
+            left = {since: room - count * gate.count * (since <= begin) for since, room in rooms.items()}
+            longest = max(longest, spent + _periods(left, position, gates[at + 1 :], max(longest - spent, 0.0)))
     return longest
 
 
