@@ -119,9 +119,19 @@ class App:
         self.admin_url = await stack.enter_async_context(listening(admin(frozenset(config.admin.hosts)), config.admin))
 
     async def _declare(self) -> None:
-        key = await self._store.hash_key()
-        for name, spec in self.config.sources.items():
-            self._ledger.declare(name, identity(spec, self.config.secrets, key), spec.limit)
+        config, key = self.config, await self._store.hash_key()
+        for name, budget in config.budgets.items():
+            self._ledger.share(name, budget.limit)
+        for name, spec in config.sources.items():
+            self._ledger.declare(
+                name,
+                identity(spec, config.secrets, key),
+                spec.limit,
+                plain=spec.window == "plain",
+                budget=spec.budget,
+                per_call=spec.per_call,
+                cost=spec.cost,
+            )
 
     def _opened(self, source: str) -> None:
         self._dispatcher.opened(source)
@@ -173,6 +183,7 @@ class App:
             waiting=self._ledger.waits(),
             budgets=self._ledger.windows(),
             sources=dispatcher.sources(),
+            outlooks={name: self._ledger.outlook(name) for name in self.config.sources},
             troubles=(*self._disk_trouble(), *self._watcher.troubles(), *self._folder.troubles()),
         )
 

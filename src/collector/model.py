@@ -142,6 +142,7 @@ class Wait(msgspec.Struct, frozen=True):
     jobs: int
     why: str
     sources: tuple[str, ...] = ()  # whose calls wait
+    window: str = ""  # that is spent, in words
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -152,6 +153,7 @@ class Window(msgspec.Struct, frozen=True):
     used: int
     left: int
     resets_at: float | None  # wall time
+    unit: str = "calls"  # or items, units
 
 
 class WindowAhead(msgspec.Struct, frozen=True):

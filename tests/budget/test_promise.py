@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from collector.budget.ledger import Ledger
 from collector.budget.limit import Limit
+from tests.budget.setting import set_clock, settings_of_the_clock
 from tests.budget.virtual import VirtualClock, run
 
 
@@ -66,15 +67,22 @@ async def _calls(ledger: Ledger, clock: VirtualClock, schedule: Iterator[Trip], 
     callers=st.integers(1, 8),
     lives=st.lists(st.floats(0.001, 8), min_size=1, max_size=5),
     pauses=st.lists(st.floats(0, 1.5), min_size=1, max_size=3),
+    set_by=settings_of_the_clock,
 )
 @pytest.mark.timeout(60)
 def test_no_window_at_the_server_ever_holds_more_than_its_limit(
-    limits: tuple[Limit, ...], schedule: list[Trip], callers: int, lives: list[float], pauses: list[float]
+    limits: tuple[Limit, ...],
+    schedule: list[Trip],
+    callers: int,
+    lives: list[float],
+    pauses: list[float],
+    set_by: list[float | None],
 ) -> None:
-    """Wherever in the round trip it counts, and with the process killed and started again at once, time after time."""
+    """Wherever in the round trip it counts, with the process killed and started again at once, time after time, and
+    whatever the clock of the machine says."""
 
     async def main(folder: Path) -> list[float]:
-        clock, endless, pause = VirtualClock(), cycle(schedule), cycle(pauses)
+        clock, endless, pause, ahead = VirtualClock(), cycle(schedule), cycle(pauses), cycle(set_by)
         counted: list[float] = []
         journal = folder / "0"
         for number, life in enumerate(lives, 1):
@@ -83,7 +91,9 @@ def test_no_window_at_the_server_ever_holds_more_than_its_limit(
             verdicts: list[list[float]] = []
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(_calls(ledger, clock, endless, verdicts)) for _ in range(callers)]
-                await asyncio.sleep(life)
+                await asyncio.sleep(life / 2)
+                clock.ahead += next(ahead) or 0.0
+                await asyncio.sleep(life / 2)
                 killed = clock.mono()
                 journal = Path(
                     shutil.copy(journal, folder / str(number))
@@ -94,6 +104,7 @@ def test_no_window_at_the_server_ever_holds_more_than_its_limit(
             # A round trip that the kill cuts ends with it.
             counted += [min(at, killed) for _, at in verdicts]
             await asyncio.sleep(next(pause))
+            set_clock(clock, next(ahead))
         return sorted(counted)
 
     with tempfile.TemporaryDirectory() as folder:

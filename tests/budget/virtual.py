@@ -3,12 +3,14 @@
 import asyncio
 import selectors
 from collections.abc import Coroutine
+from itertools import count
 from typing import Any, TypeVar
 
 from collector.clock import Clock
 
 T = TypeVar("T")
 EPOCH = 1_700_000_000.0
+_numbers = count()
 _TICK = 1e-7  # no clock stands still; aiolimiter would ask again and again for the last 1e-17 of a token
 
 
@@ -23,9 +25,10 @@ class _Jumping(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """A loop without real time."""
+    """A loop without real time, and with a monotonic clock of its own."""
 
     def __init__(self) -> None:
+        self.number = next(_numbers)
         self._jumping = _Jumping()
         super().__init__(self._jumping)
 
@@ -37,12 +40,18 @@ class VirtualClock(Clock):
     """The clock of the running virtual loop; `ahead` is how far the wall clock was set by somebody."""
 
     ahead = 0.0
+    boots = 0  # how often the machine was started anew
 
     def mono(self) -> float:
         return asyncio.get_running_loop().time()
 
     def wall(self) -> float:
         return EPOCH + self.mono() + self.ahead
+
+    def boot(self) -> str:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        return f"{loop.number}, {self.boots}"
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

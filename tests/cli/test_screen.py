@@ -40,9 +40,9 @@ SNAPSHOT = Snapshot(
     at_least=False,
     jobs=JOBS,
     calls_in_the_air=4,
-    waiting=(Waiting("posts", "2026-11-22T08:15:00.000Z", 40, "window spent"),),
+    waiting=(Waiting("posts", "2026-11-22T08:15:00.000Z", 40, "window spent", "900 calls in 15 min", ("posts",)),),
     batches=(BATCH,),
-    budgets={"posts": (WindowStatus(900, 900, 900, 0, "2026-11-22T08:15:00.000Z"),)},
+    budgets={"posts": (WindowStatus(900, 900, 900, 0, "2026-11-22T08:15:00.000Z", "calls"),)},
     sources={"posts": SourceLive("waiting", None)},
     troubles=(TroubleStatus("warning", "what [bold]was\x1b[2J said", "0007-ids", None),),
 )

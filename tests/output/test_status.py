@@ -45,13 +45,20 @@ async def test_the_json_has_every_pinned_key(store: Store, clock: Standing) -> N
     assert got["calls_in_the_air"] == 0
     assert got["at_least"] is False
     assert got["waiting"] == [
-        {"budget": "posts", "until": "2027-01-15T08:01:00.000Z", "jobs": 2, "why": "window spent"}
+        {
+            "budget": "posts",
+            "until": "2027-01-15T08:01:00.000Z",
+            "jobs": 2,
+            "why": "window spent",
+            "window": "",
+            "sources": [],
+        }
     ]
     assert list(got["batches"][0])[:7] == ["id", "name", "source", "state", "jobs", "items", "finish_at"]
     assert list(got["batches"][0]["jobs"]) == NINE
     assert got["batches"][0]["id"] == batch.id
     window = {"limit": 900, "window_s": 900, "used": 88, "left": 812, "resets_at": "2027-01-15T08:01:00.000Z"}
-    assert got["budgets"] == {"posts": [window]}
+    assert got["budgets"] == {"posts": [window | {"unit": "calls"}]}
     assert isinstance(got["budgets"]["posts"][0]["window_s"], int)
     assert got["sources"] == {"posts": {"state": "running", "why": None}}
     assert got["troubles"] == []

@@ -4,6 +4,7 @@ import math
 from enum import StrEnum
 
 from collector.budget.headers import Said
+from collector.budget.journal import Story
 from collector.budget.limit import Limit
 from collector.budget.pace import HOUR
 
@@ -72,6 +73,13 @@ class Freeze:
         self.began = now
         self.until = now + length(said, self.in_a_row, limits)
         return True
+
+    def restore(self, story: Story, ago: float, now: float, limits: tuple[Limit, ...]) -> None:
+        """Takes up the freeze of an earlier process; `ago` turns wall time into monotonic time."""
+        if story.frozen:
+            longest = max(longest_hold(limits), _LONGEST_RETRY_AFTER)
+            self.until = min(story.frozen.until + ago, now + longest)
+            self.in_a_row = story.frozen.in_a_row
 
     def scout_returned(self, sent_at: float) -> bool:
         """An answer without a refusal ends the scouting; False when there was none, or the call was sent before."""

@@ -12,12 +12,14 @@ from typing import TypeAlias
 import msgspec
 import structlog
 
+from collector.clock import Clock
 from collector.errors import StoreBusy, StoreError
 
 log = structlog.get_logger()
 
 _BOUND = 1_000_000  # bytes of new lines after which the file is written anew
 _SCOUT_KEPT = 3600.0  # how long after its end a freeze still asks for a scout
+_SET = 1.0  # seconds by which the wall clock must move against the monotonic one to have been set
 _FINE = 2**-8  # stamps are rounded up by at most this share of their age
 
 
@@ -29,7 +31,7 @@ class Calls(msgspec.Struct, frozen=True, array_like=True, tag="calls"):
     """
 
     identity: str
-    at: float  # wall time, as all stamps here
+    at: float  # in the time of the process that wrote it, as all stamps here
     sent: int
     answered: int
     keep: float  # seconds for which a window of this identity remembers an answer
@@ -44,7 +46,18 @@ class Frozen(msgspec.Struct, frozen=True, array_like=True, tag="frozen"):
     in_a_row: int
 
 
-Line: TypeAlias = Calls | Frozen
+class Began(msgspec.Struct, frozen=True, array_like=True, tag="began"):
+    """From here on stamps are the monotonic clock of that `boot` and `ahead`, which made them wall time at that moment.
+
+    Where the boot is that of the line before, only the wall clock was set: then it moves the stamps before it as well.
+    So nobody who sets the clock makes a call older than it is.
+    """
+
+    boot: str  # empty where nobody can tell
+    ahead: float
+
+
+Line: TypeAlias = Calls | Frozen | Began
 _decoder = msgspec.json.Decoder[Line](Line)
 
 
@@ -52,37 +65,58 @@ _decoder = msgspec.json.Decoder[Line](Line)
 class Story:
     """What the lines of one identity come to."""
 
-    answers: list[tuple[float, int]] = field(default_factory=list)  # (wall time, count)
+    answers: list[tuple[float, int]] = field(default_factory=list)  # (stamp, count)
     unanswered: int = 0
     keep: float = 0.0
     frozen: Frozen | None = None
 
 
-def fold(lines: Iterable[bytes], now: float) -> dict[str, Story]:
-    """The stories that the lines tell. A torn or strange line is skipped; a stamp in the future counts as now."""
+def fold(lines: Iterable[bytes], now: float, here: Began) -> dict[str, Story]:
+    """The stories that the lines tell, in the time of `here`. A torn or strange line is skipped; a stamp in the future
+    counts as now."""
     stories: dict[str, Story] = {}
+    began = Began("", 0.0)
     for text in lines:
         try:
             line = _decoder.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
-        story = stories.setdefault(line.identity, Story())
-        if isinstance(line, Frozen):
-            ahead = max(0.0, line.at - now)
-            until = line.until - ahead
-            story.frozen = Frozen(line.identity, line.at - ahead, until, line.in_a_row)
-            continue
-        story.keep = max(story.keep, line.keep)
-        # Never below zero: an answer whose send was on a torn line must not hide the send of another.
-        story.unanswered = max(0, max(0, story.unanswered - line.answered) + line.sent)
-        if line.answered > 0:
-            story.answers.append((min(line.at, now), line.answered))
+        match line:
+            case Began():
+                _move(stories, began, line)
+                began = line
+            case Frozen():
+                stories.setdefault(line.identity, Story()).frozen = line
+            case Calls():
+                _tell(stories.setdefault(line.identity, Story()), line)
+    _move(stories, began, here)
     return {identity: _fresh(story, now) for identity, story in stories.items()}
 
 
+def _tell(story: Story, line: Calls) -> None:
+    story.keep = max(story.keep, line.keep)
+    # Never below zero: an answer whose send was on a torn line must not hide the send of another.
+    story.unanswered = max(0, max(0, story.unanswered - line.answered) + line.sent)
+    if line.answered > 0:
+        story.answers.append((line.at, line.answered))
+
+
+def _move(stories: dict[str, Story], before: Began, after: Began) -> None:
+    by = after.ahead - before.ahead
+    if not by or not after.boot or after.boot != before.boot:
+        return
+    for story in stories.values():
+        story.answers = [(at + by, count) for at, count in story.answers]
+        if frozen := story.frozen:
+            story.frozen = Frozen(frozen.identity, frozen.at + by, frozen.until + by, frozen.in_a_row)
+
+
 def _fresh(story: Story, now: float) -> Story:
-    answers = [(at, count) for at, count in story.answers if at + story.keep > now]
+    answers = [(min(at, now), count) for at, count in story.answers if at + story.keep > now]
     frozen = story.frozen
+    if frozen:
+        at = min(frozen.at, now)
+        frozen = Frozen(frozen.identity, at, at + frozen.until - frozen.at, frozen.in_a_row)
     if frozen and max(frozen.until, frozen.until + _SCOUT_KEPT * (frozen.in_a_row > 0)) <= now:
         frozen = None
     return Story(answers, story.unanswered, story.keep, frozen)
@@ -110,9 +144,12 @@ def compact(stories: dict[str, Story], now: float) -> list[Line]:
 class Journal:
     """The file: appended to without a buffer, written anew at the start and when it has grown."""
 
-    def __init__(self, path: Path, now: float) -> None:
+    def __init__(self, path: Path, clock: Clock) -> None:
         """Reads what was kept into `past`, where what was never answered counts as answered now. StoreError."""
-        self._path = path
+        now = clock.wall()
+        self.ahead = now - clock.mono()  # of the stamps in `past`
+        self._began = Began(clock.boot(), self.ahead)
+        self._path, self._clock = path, clock
         self._owed: list[Line] = []  # lines that could not be written; they go before the next
         self._bound = _BOUND
         try:
@@ -122,12 +159,21 @@ class Journal:
             raise StoreError(f"{path}: cannot be opened ({error.strerror}); make it a file that is ours") from error
         self._grown = 0
         self._torn = not data.endswith(b"\n")
-        self.past = fold(data.split(b"\n"), now)
+        self.past = fold(data.split(b"\n"), now, self._began)
         for story in self.past.values():
             if story.unanswered:
                 story.answers.append((now, story.unanswered))
                 story.unanswered = 0
-        self._rewrite(self.past, now)
+        if not self._rewrite(self.past, now):
+            self._owed.append(self._began)
+
+    def stamp(self, mono: float) -> float:
+        """A time of the monotonic clock as the next lines have it."""
+        ahead = self._clock.wall() - self._clock.mono()
+        if abs(ahead - self._began.ahead) > _SET:
+            self._began = Began(self._began.boot, ahead)
+            self._owed.append(self._began)
+        return mono + self._began.ahead
 
     def write(self, *lines: Line) -> None:
         """Writes the lines, and what is owed before them; StoreBusy when the disk does not take them."""
@@ -148,7 +194,7 @@ class Journal:
         self._owed.clear()
         self._grown += len(data)
         if self._grown > self._bound:
-            self._compact(lines[-1].at if lines else wanted[-1].at)
+            self._compact()
 
     def note(self, *lines: Line) -> None:
         """Writes the lines now, or else before the next that `write` is given."""
@@ -167,19 +213,20 @@ class Journal:
             os.close(self._fd)
             self._fd = None
 
-    def _compact(self, now: float) -> None:
+    def _compact(self) -> None:
         try:
             data = self._path.read_bytes()
         except OSError as error:
             log.warning("ledger_not_compacted", path=str(self._path), error=error.strerror)
             self._bound *= 2
             return
-        self._rewrite(fold(data.split(b"\n"), now), now)
+        now = self.stamp(self._clock.mono())
+        self._rewrite(fold(data.split(b"\n"), now, self._began), now)
 
-    def _rewrite(self, stories: dict[str, Story], now: float) -> None:
-        """Writes the stories beside and renames; a failure leaves the old file as good as it was."""
+    def _rewrite(self, stories: dict[str, Story], now: float) -> bool:
+        """Writes the stories beside and renames; False, and the old file as good as it was, when that fails."""
         beside = self._path.with_name(self._path.name + ".new")
-        data = _encoded(compact(stories, now))
+        data = _encoded([self._began, *compact(stories, now)])
         fd = None
         try:
             fd = os.open(beside, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -192,11 +239,12 @@ class Journal:
                 os.close(fd)
             self._bound *= 2
             log.warning("ledger_not_compacted", path=str(self._path), error=error.strerror)
-            return
+            return False
         old, self._fd = self._fd, fd
         if old is not None:
             os.close(old)
         self._grown, self._torn, self._bound = 0, False, max(_BOUND, len(data))
+        return True
 
 
 def _encoded(lines: Sequence[Line]) -> bytes:

@@ -1,26 +1,38 @@
-"""Who may send a call, and when: a call draws from every window of its budget at once, or waits and holds nothing."""
+"""Who may send a call, and when: a call draws from every window of its budgets at once, or waits and holds nothing."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
-import structlog
-
-from collector.budget import freeze, headers
-from collector.budget.freeze import Signal
-from collector.budget.headers import Said
+from collector.budget import view
+from collector.budget.hold import Hold
 from collector.budget.journal import Journal
-from collector.budget.limit import Limit
-from collector.budget.line import Line
+from collector.budget.limit import Limit, Unit
+from collector.budget.line import NOTHING, Draw, Line, Share, is_counter
+from collector.budget.permit import Permit
+from collector.budget.pool import Pool
 from collector.budget.tally import Tally
-from collector.budget.told import Hold, Mode, Told
-from collector.budget.window import OwnLog
 from collector.clock import Clock
-from collector.errors import NoPermit
-from collector.model import Wait, Window
+from collector.model import Outlook, Wait, Window
 
-log = structlog.get_logger()
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    line: Line
+    shared: Pool | None
+    per_call: int | None
+    cost: int
+
+    @property
+    def pools(self) -> tuple[Pool, ...]:
+        return tuple(pool for pool in (self.line.own, self.shared) if pool and pool.limits)
+
+    def draw(self, keys: int) -> Draw:
+        pools = self.pools
+        if not pools:
+            return NOTHING
+        return Draw(pools, {Unit.CALLS: 1, Unit.ITEMS: self.per_call or keys, Unit.UNITS: self.cost})
 
 
 class Ledger:
@@ -31,86 +43,96 @@ class Ledger:
         self.calls_in_the_air = 0
         self._journal, self._clock = journal, clock
         self._lines: dict[str, Line] = {}  # by identity
-        self._source_lines: dict[str, Line] = {}
+        self._pools: dict[str, Pool] = {}  # those that sources share, by name
+        self._sources: dict[str, _Source] = {}
         self._slot_queue: dict[Line, None] = {}  # heads that wait for one of `consumers` only, in order
-        self._ago = clock.mono() - clock.wall()  # turns the wall time of what was kept into monotonic time
+        self._ago = -journal.ahead  # turns the stamps of what was kept into monotonic time
 
     @classmethod
     def open(cls, path: Path, clock: Clock, consumers: int) -> "Ledger":
         """Takes up what an earlier process left at `path`; StoreError when the file cannot be opened."""
-        return cls(Journal(path, clock.wall()), clock, consumers)
+        return cls(Journal(path, clock), clock, consumers)
 
     def close(self) -> None:
         """Writes what was held back and closes the file."""
         for line in self._lines.values():
             line.tally.close()
+        for pool in (*self._pools.values(), *(line.own for line in self._lines.values())):
+            for quota in pool.quotas.values():
+                quota.tally.close()
         self._journal.close()
 
-    def declare(self, source: str, identity: str, limits: tuple[Limit, ...]) -> None:
+    def share(self, name: str, limits: Iterable[Limit]) -> None:
+        """Says what a `[budget.NAME]` allows, before the sources that draw from it. Said again it loses no slot."""
+        pool = self._pools.get(name)
+        if pool is None:
+            pool = self._pools[name] = self._pool(name, f"budget:{name}")
+        self._fit(pool, f"budget:{name}", limits)
+
+    def declare(
+        self,
+        source: str,
+        identity: str,
+        limits: tuple[Limit, ...],
+        *,
+        plain: bool = False,
+        budget: str | None = None,
+        per_call: int | None = None,
+        cost: int = 1,
+    ) -> None:
         """Says what a source draws on. Sources of one identity share it, and the strictest limits hold for all of them.
 
-        Said again with other limits it loses no slot, and who waits looks again.
+        Said again with other limits it loses no slot, and who waits looks again. A call takes `cost` units and, of
+        limits in items, at most `per_call`, or as many as it asks for.
         """
         line = self._lines.get(identity)
         if line is None:
-            line = self._lines[identity] = Line(Tally(self._journal, identity, self._clock), self._clock)
-        before = self._source_lines.get(source)
-        if before is not None and before is not line:
-            del before.sources[source]
-        self._source_lines[source] = line
-        line.sources[source] = limits
+            own = self._pool(source, identity)
+            line = self._lines[identity] = Line(Tally(self._journal, identity, self._clock), own, self._clock)
+        before = self._sources.get(source)
+        if before is not None and before.line is not line:
+            self._leave(source, before.line)
+        self._sources[source] = _Source(line, self._pools[budget] if budget else None, per_call, cost)
+        line.sources[source] = Share(limits, plain)
         story = self._journal.past.get(identity)
-        line.fit(tuple((at + self._ago, count) for at, count in story.answers) if story else ())
+        self._refit(identity, line)
         if story and story.frozen:
             line.restore(story, self._ago)
             story.frozen = None
 
-    async def draw(self, source: str, jobs: int) -> "Permit":
-        """Waits for its turn and a permit, however long. StoreBusy, holding nothing, while the disk is unwell."""
-        line = self._source_lines[source]
-        line.jobs_waiting += jobs
+    async def draw(self, source: str, jobs: int, keys: int = 1) -> Permit:
+        """Waits for its turn and a permit for a call that asks for so many keys, however long. StoreBusy, holding
+        nothing, while the disk is unwell."""
+        line = self._sources[source].line
+        line.jobs_waiting[source] += jobs
         try:
             async with line.turn:
-                return await self._granted(line)
+                return await self._granted(source, keys)
         finally:
-            line.jobs_waiting -= jobs
+            line.jobs_waiting[source] -= jobs
 
     def waits(self) -> tuple[Wait, ...]:
         """Who waits for a budget, and why; not who waits for one of `consumers`."""
-        now = self._clock.mono()
-        found = []
-        for line in self._lines.values():
-            hold = line.hold(now)
-            if not hold and not line.pace.fresh() and line.pace.due_at > now:
-                hold = Hold(line.pace.due_at, "evenly spread")
-            if hold and line.jobs_waiting:
-                wait = Wait(line.name, self._wall(hold.until), line.jobs_waiting, hold.why, tuple(line.sources))
-                found.append(wait)
-        return tuple(found)
+        return view.waits(self._lines.values(), self._clock)
 
     def windows(self) -> dict[str, tuple[Window, ...]]:
-        """Every window as it stands, by the first source that was declared to draw from it."""
-        now = self._clock.mono()
-        shown: dict[str, tuple[Window, ...]] = {}
-        for line in self._lines.values():
-            windows = [self._shown(told, own, line.in_air, now) for told in line.told if (own := told.log)]
-            if windows and line.sources:
-                shown[line.name] = tuple(windows)
-        return shown
+        """Every window as it stands, by its `[budget.NAME]` or the first source that was declared to draw from it."""
+        shared = dict.fromkeys(source.shared for source in self._sources.values() if source.shared)
+        return view.windows(self._lines.values(), shared, self._clock)
 
-    def _shown(self, told: Told, own: OwnLog, in_air: int, now: float) -> Window:
-        limit = own.limit
-        if told.mode is Mode.HEADERS and told.until > now and not told.smooth:
-            left = max(0, min(limit.count, told.left(now, in_air)))
-            return Window(limit.count, limit.seconds, limit.count - left, left, self._wall(told.until))
-        used, clear_at = own.used(now), own.clear_at(now)
-        resets_at = None if clear_at is None else self._wall(clear_at)
-        return Window(limit.count, limit.seconds, used, max(0, limit.count - used), resets_at)
+    def outlook(self, source: str) -> Outlook:
+        """How fast the calls of a source may go from now on."""
+        known = self._sources[source]
+        return view.outlook(known.line, known.pools, self._clock)
 
-    async def _granted(self, line: Line) -> "Permit":
+    async def _granted(self, source: str, keys: int) -> Permit:
+        line = self._sources[source].line
+        draw = line.head = self._sources[source].draw(keys)
         try:
             while True:
-                if hold := line.hold(self._clock.mono()):
+                hold = line.hold(self._clock.mono(), draw)
+                _line_up(line, draw, hold)
+                if hold:
                     self._leave_queue(line)
                     await line.wait(hold.until)
                 elif not line.pace.fresh():
@@ -121,17 +143,20 @@ class Ledger:
                     self._slot_queue.setdefault(line)
                     await line.wait(math.inf)
                 else:
-                    line.tally.heal()
-                    return self._grant(line)
+                    if line.tally.counts or draw.pools:
+                        self._journal.heal()
+                    return self._grant(line, draw)
         finally:
+            line.head = None
+            _line_up(line, draw, None)
             self._leave_queue(line)
 
-    def _grant(self, line: Line) -> "Permit":
+    def _grant(self, line: Line, draw: Draw) -> Permit:
         """Takes everything that a call needs, in one step."""
         self.calls_in_the_air += 1
         line.in_air += 1
         line.pace.spent()
-        return Permit(self, line, self._clock)
+        return Permit(line, draw, self._journal, self._clock, self._over)
 
     def _has_slot(self, line: Line) -> bool:
         """True when a call may be in the air besides those there are and those of the heads that came before."""
@@ -158,109 +183,39 @@ class Ledger:
         line.stir()
         self._offer_slots()
 
-    def _wall(self, mono: float) -> float | None:
-        return None if mono == math.inf else self._clock.wall() + mono - self._clock.mono()
+    def _pool(self, name: str, identity: str) -> Pool:
+        return Pool(name, lambda unit: Tally(self._journal, f"{identity}:{unit}", self._clock), self._clock)
+
+    def _fit(self, pool: Pool, identity: str, limits: Iterable[Limit]) -> None:
+        stories = {unit: self._journal.past.get(f"{identity}:{unit}") for unit in Unit}
+        pool.fit(limits, lambda unit: self._past(f"{identity}:{unit}"))
+        story = stories[Unit.CALLS]
+        if story and story.frozen and Unit.CALLS in pool.quotas:
+            pool.restore(story, self._ago)
+            story.frozen = None
+
+    def _past(self, identity: str) -> tuple[tuple[float, int], ...]:
+        """What an earlier process sent, in monotonic time."""
+        story = self._journal.past.get(identity)
+        return tuple((at + self._ago, count) for at, count in story.answers) if story else ()
+
+    def _refit(self, identity: str, line: Line) -> None:
+        line.own.name = line.name
+        line.fit(self._past(identity))
+        counters = (limit for share in line.sources.values() for limit in share.limits if is_counter(limit))
+        self._fit(line.own, identity, counters)
+
+    def _leave(self, source: str, line: Line) -> None:
+        """A source no longer draws from a line; those who stay have their own limits."""
+        del line.sources[source]
+        identity = next(identity for identity, other in self._lines.items() if other is line)
+        self._refit(identity, line)
 
 
-class Permit:
-    """The right to send one call, from the draw to the answer. Leave it as a context, and nothing stays taken.
-
-    Not sent: it is given back whole. Sent without an answer: its slots come free as if the answer came now.
-    """
-
-    def __init__(self, ledger: Ledger, line: Line, clock: Clock) -> None:
-        self._ledger, self._line, self._clock = ledger, line, clock
-        self._marks = line.take()
-        self._sent_at: float | None = None
-        self._counted = False  # the journal knows of the send
-        self._done = False
-        self._good = False  # the answer was a 2xx
-        self._heard: Told | None = None  # the window that its headers spoke for
-
-    def __enter__(self) -> "Permit":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._settle()
-
-    def spend(self) -> None:
-        """Called once for each wire request, before it leaves.
-
-        The first spends what was drawn; NoPermit when a freeze has come since. A later one, a redirect or a silent
-        resend, draws anew and never waits: NoPermit when nothing is free. StoreBusy when the send cannot be written
-        down. After either the request must not leave.
-        """
-        if self._done:
-            raise NoPermit("the permit of this call was settled before")
-        if self._sent_at is not None:
-            self._draw_anew()
-        elif self._line.freeze.until > self._clock.mono():
-            raise NoPermit("the budget was told to wait after this call had drawn")
-        try:
-            self._counted = self._line.tally.sent()
-        except BaseException:
-            self._sent_at = None
-            self._settle()
-            raise
-        self._sent_at = self._clock.mono()
-
-    def answered(self, status: int, answer_headers: Mapping[str, str]) -> Signal:
-        """Settles the call and learns from the answer. WAIT: draw again for the same jobs, no attempt is spent."""
-        assert self._sent_at is not None, "an answer without a send"
-        now, sent_at = self._clock.mono(), self._sent_at
-        said = headers.read(answer_headers, self._clock.wall())
-        signal = freeze.signal(status, said)
-        self._good = 200 <= status < 300
-        self._line.pace.came_back(now - sent_at)
-        if signal is Signal.WAIT:
-            self._refused(status, said, sent_at, now)
+def _line_up(line: Line, draw: Draw, hold: Hold | None) -> None:
+    """A head waits in one queue at most."""
+    for pool in draw.pools:
+        if hold and hold.queue is pool:
+            pool.line_up(line)
         else:
-            self._accepted(said, sent_at)
-        self._settle()
-        return signal
-
-    def _refused(self, status: int, said: Said, sent_at: float, now: float) -> None:
-        line = self._line
-        if said.remaining == 0:
-            self._heard, _ = line.hear(said, sent_at, self._marks)
-        if not line.freeze.refused(sent_at, now, said, line.limits):
-            return
-        line.refused(said.remaining if status == 429 else None, self._heard)
-        line.keep_freeze()
-        seconds, in_a_row = round(line.freeze.until - now, 3), line.freeze.in_a_row
-        log.warning("budget_frozen", budget=line.name, status=status, seconds=seconds, in_a_row=in_a_row)
-
-    def _accepted(self, said: Said, sent_at: float) -> None:
-        line = self._line
-        line.pace.clean()
-        if line.freeze.scout_returned(sent_at):
-            line.keep_freeze()
-            log.info("budget_thawed", budget=line.name)
-        self._heard, spent = line.hear(said, sent_at, self._marks)
-        if spent:
-            line.keep_freeze()
-            log.info("budget_spent", budget=line.name, seconds=said.reset)
-
-    def _draw_anew(self) -> None:
-        hold = self._line.hold(self._clock.mono(), own=1)
-        if hold:
-            raise NoPermit(f"another request of the same call has no permit: {hold.why}")
-        self._end_request()
-        self._marks = self._line.take()
-
-    def _end_request(self) -> None:
-        self._line.over(self._good, self._heard)
-        if self._counted:
-            self._line.tally.answered()
-
-    def _settle(self) -> None:
-        if self._done:
-            return
-        self._done = True
-        if self._sent_at is None:
-            self._line.give_back()
-        else:
-            self._end_request()
-        self._ledger._over(self._line)
+            pool.leave(line)

@@ -1,6 +1,7 @@
 """A declared limit, as in `"900/15m"`, `"3000000 items/30d"` or `"10000 units/1d at 00:00 America/Los_Angeles"`."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
@@ -84,3 +85,12 @@ class Limit:
 
     def __str__(self) -> str:
         return f"{self.count} {self.unit} in {quantity.spoken(self.seconds)}" + (f" {self.at}" if self.at else "")
+
+
+def strictest(limits: Iterable[Limit]) -> tuple[Limit, ...]:
+    """The least of the limits that count the same over the same window, the shortest window first."""
+    least: dict[tuple[float, Unit, Alignment | None], Limit] = {}
+    for limit in limits:
+        window = (limit.seconds, limit.unit, limit.at)
+        least[window] = min(limit, least.get(window, limit), key=lambda limit: limit.count)
+    return tuple(sorted(least.values(), key=lambda limit: (limit.seconds, limit.unit)))

@@ -2,15 +2,19 @@
 
 import asyncio
 import math
+from collections import Counter
+from dataclasses import dataclass, field
 
 from collector.budget.freeze import Freeze, longest_hold
 from collector.budget.headers import Said
+from collector.budget.hold import Hold
 from collector.budget.journal import Story
-from collector.budget.limit import Limit
+from collector.budget.limit import Limit, Unit, strictest
 from collector.budget.pace import HOUR, Pace
+from collector.budget.pool import Need, Pool
 from collector.budget.tally import Tally
-from collector.budget.told import Hold, Mark, Told
-from collector.budget.window import OwnLog
+from collector.budget.told import Mark, Told
+from collector.budget.window import OwnLog, Past, inherited
 from collector.clock import Clock
 
 _ROUNDED = 2.0  # what a time to reset may be above its window, by margin and rounding
@@ -18,19 +22,40 @@ _SET_BACK = 2.5  # seconds by which a server's clock must fall back to be believ
 _SOONEST = 0.001  # a timer that is due within a loop's resolution would run without end
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a source declares of the budget that it draws on."""
+
+    limits: tuple[Limit, ...] = ()
+    plain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What one call takes besides its place in the windows of its line."""
+
+    pools: tuple[Pool, ...] = ()
+    need: Need = field(default_factory=dict)
+
+
+NOTHING = Draw()
+
+
 class Line:
     """Callers are served in order: one, who has the `turn`, looks and waits; the others wait for the turn."""
 
-    def __init__(self, tally: Tally, clock: Clock) -> None:
-        self.sources: dict[str, tuple[Limit, ...]] = {}
+    def __init__(self, tally: Tally, own: Pool, clock: Clock) -> None:
+        self.sources: dict[str, Share] = {}
         self.limits: tuple[Limit, ...] = ()
         self.told: tuple[Told, ...] = ()  # one for each window, and one for limits that nobody declared
         self.freeze = Freeze()
         self.pace = Pace(clock)
         self.tally = tally
+        self.own = own  # its windows that are plain counters
         self.turn = asyncio.Lock()
+        self.head: Draw | None = None  # what the one who has the turn wants
         self.in_air = 0  # calls drawn and not over
-        self.jobs_waiting = 0
+        self.jobs_waiting: Counter[str] = Counter()  # by source
         self._clock = clock
         self._drawn = False
         self._off: float | None = None  # the lower bound of the server's clock less our monotonic one
@@ -46,39 +71,40 @@ class Line:
         """The first source that was declared to draw here."""
         return next(iter(self.sources), "")
 
-    def fit(self, story: tuple[tuple[float, int], ...]) -> None:
+    def fit(self, story: Past) -> None:
         """Makes the windows anew for what the sources declare; the strictest limit of each length wins.
 
         No slot is lost: before the first draw they come from `story`, later from the windows as they were.
         """
-        counts: dict[float, int] = {}
-        for limit in (limit for limits in self.sources.values() for limit in limits):
-            counts[limit.seconds] = min(limit.count, counts.get(limit.seconds, limit.count))
-        limits = tuple(Limit(count, seconds) for seconds, count in sorted(counts.items()))
+        shares = self.sources.values()
+        limits = strictest(limit for share in shares for limit in share.limits if not is_counter(limit))
+        plain = any(share.plain for share in shares)
         if limits != self.limits:
-            logs = [OwnLog(limit, self._past(limit, story), self.in_air) for limit in limits]
+            logs = [
+                OwnLog(limit, inherited(limit, self.logs) if self._drawn else story, self.in_air) for limit in limits
+            ]
             self.told = (*(Told(log, log.limit) for log in logs), Told())
             self.limits = limits
             self.tally.fit(limits)
-            self._spread()
         elif not self.told:
             self.told = (Told(),)
+        for told in self.told:
+            told.plain = plain
+        self._spread()
         self.stir()
 
     def restore(self, story: Story, ago: float) -> None:
         """Takes up a freeze of an earlier process; `ago` turns wall time into monotonic time."""
-        if story.frozen:
-            longest = max(longest_hold(self.limits), 24 * HOUR)
-            self.freeze.until = min(story.frozen.until + ago, self._clock.mono() + longest)
-            self.freeze.in_a_row = story.frozen.in_a_row
+        self.freeze.restore(story, ago, self._clock.mono(), self.limits)
 
-    def hold(self, now: float, own: int = 0) -> Hold | None:
+    def hold(self, now: float, draw: Draw, own: int = 0) -> Hold | None:
         """What keeps a call from going, or None; `own` calls in the air are the asker's and keep it from nothing."""
         if self.freeze.until > now:
             return Hold(self.freeze.until, "told to wait")
         if self.freeze.in_a_row and self.in_air > own:
             return Hold(math.inf, "one call alone asks whether the wait is over")
         holds = [hold for told in self.told if (hold := told.hold(now, self.in_air - own))]
+        holds += [hold for pool in draw.pools if (hold := pool.hold(now, draw.need, self, own))]
         return max(holds, key=lambda hold: hold.until, default=None)
 
     def take(self) -> dict[Told, Mark]:
@@ -154,13 +180,6 @@ class Line:
         if self._head and not self._head.done():
             self._head.set_result(None)
 
-    def _past(self, limit: Limit, story: tuple[tuple[float, int], ...]) -> tuple[tuple[float, int], ...]:
-        if not self._drawn:
-            return story
-        longer = [log for log in self.logs if log.limit.seconds >= limit.seconds]
-        nearest = [*longer[:1], *self.logs[-1:]][:1]
-        return nearest[0].past() if nearest else ()
-
     def _spread(self) -> None:
         """Paces the windows that need it."""
         paced = tuple(told.log.limit for told in self.told if told.log and told.paced)
@@ -205,3 +224,8 @@ class Line:
             return
         if limit != log.limit:
             log.fit(limit)
+
+
+def is_counter(limit: Limit) -> bool:
+    """True for a limit that is no window in calls that headers may speak of: a pool counts it."""
+    return limit.unit is not Unit.CALLS or limit.at is not None

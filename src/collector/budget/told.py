@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from collector.budget.hold import Hold
 from collector.budget.limit import Limit
 from collector.budget.window import OwnLog
 
@@ -26,14 +27,6 @@ class Mode(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
-    """Why no call may go, and until when on the monotonic clock; infinity where only an answer can tell."""
-
-    until: float
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class Mark:
     """A window when a call was drawn: what tells, at its answer, how many of our calls the server can have counted."""
 
@@ -49,8 +42,11 @@ class Told:
     in the air are subtracted from it and a straggler of an older epoch says nothing.
     """
 
-    def __init__(self, log: OwnLog | None = None, declared: Limit | None = None, learnt: bool = False) -> None:
+    def __init__(
+        self, log: OwnLog | None = None, declared: Limit | None = None, *, learnt: bool = False, plain: bool = False
+    ) -> None:
         self.log = log
+        self.plain = plain  # a server that sends no headers has such windows as spend at once
         self.declared = declared  # None where the limit itself is learnt
         self.learnt = learnt
         self.mode = Mode.UNKNOWN if log and not learnt and log.limit.seconds <= HOUR else Mode.BLIND
@@ -68,7 +64,7 @@ class Told:
     @property
     def paced(self) -> bool:
         """True where only an even spread is safe."""
-        return self.log is not None and (self.mode is not Mode.HEADERS or self.smooth)
+        return self.log is not None and (self.smooth or (self.mode is not Mode.HEADERS and not self.plain))
 
     def left(self, now: float, in_air: int) -> int:
         """The calls that may go before the reset; `in_air` may still be counted."""
@@ -80,9 +76,9 @@ class Told:
         if self.mode is Mode.HEADERS:
             return self._held_by_headers(now, in_air, own_at)
         if self._alone(now) and self.until > now and self.left(now, in_air) < 1:
-            return Hold(self.until, "the server counts more than our calls")
+            return Hold(self.until, "the server counts more than our calls", self._named)
         if own_at > now:
-            return Hold(own_at, "window spent")
+            return Hold(own_at, "window spent", self._named)
         if self.mode is Mode.UNKNOWN and in_air:
             return Hold(math.inf, "one call alone asks what is left")
         return None
@@ -95,7 +91,8 @@ class Told:
         opens_at = min(own_at, self.until) if trusted else self.until
         opens_at = max(opens_at, self._rest_until)
         if opens_at > now:
-            return Hold(opens_at, "window spent" if trusted or self.learnt else "the server counts more than our calls")
+            why = "window spent" if trusted or self.learnt else "the server counts more than our calls"
+            return Hold(opens_at, why, self._named)
         if in_air and not (self.smooth and trusted and own_at <= now):
             return Hold(math.inf, "one call alone asks what the next window has")
         return None
@@ -138,6 +135,10 @@ class Told:
         """Until when the headers keep everybody from sending; in the past where they do not."""
         binding = self.mode is Mode.HEADERS or self._alone(now)
         return self.until if binding and self.remaining <= 0 else -math.inf
+
+    @property
+    def _named(self) -> str:
+        return str(self.log.limit) if self.log else ""
 
     def _alone(self, now: float) -> bool:
         """True where only the headers tell what is left, and not the own log."""

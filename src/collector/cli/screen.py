@@ -18,7 +18,7 @@ from rich.text import Text
 
 from collector import quantity
 from collector.clock import unstamp
-from collector.output.text import plain
+from collector.output.text import plain, why
 
 if TYPE_CHECKING:
     from collector.output.snapshot import BatchStatus, Snapshot, WindowStatus
@@ -74,7 +74,7 @@ def screen(snapshot: Snapshot) -> RenderableType:
     parts += [_budget(name, window) for name, windows in snapshot.budgets.items() for window in windows]
     for wait in snapshot.waiting:
         until = f" until {clock_time(wait.until)}" if wait.until else ""
-        parts.append(Text(plain(f"waits: {wait.jobs:,} IDs for {wait.budget}{until} ({wait.why})"), "yellow"))
+        parts.append(Text(plain(f"waits: {wait.jobs:,} IDs for {wait.budget}{until} ({why(wait)})"), "yellow"))
     parts += [Text(plain(f"! {trouble.where}: {trouble.what}"), "red") for trouble in snapshot.troubles]
     return Group(*parts)
 
@@ -121,7 +121,7 @@ def _row(batch: BatchStatus) -> tuple[RenderableType, ...]:
 
 def _budget(name: str, window: WindowStatus) -> RenderableType:
     row = Table.grid(padding=(0, 1))
-    said = f"{window.used:,} of {window.limit:,} calls in {quantity.spoken(window.window_s)}"
+    said = f"{window.used:,} of {window.limit:,} {window.unit} in {quantity.spoken(window.window_s)}"
     if window.resets_at and not window.left:
         said += f", the next {clock_time(window.resets_at)}"
     bar = ProgressBar(

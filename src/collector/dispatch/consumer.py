@@ -9,7 +9,8 @@ import msgspec
 import structlog
 
 from collector.budget.freeze import Signal
-from collector.budget.ledger import Ledger, Permit
+from collector.budget.ledger import Ledger
+from collector.budget.permit import Permit
 from collector.clock import Clock
 from collector.dispatch.judge import HELD_BACK, Judge, Verdict
 from collector.dispatch.lane import Lane
@@ -68,7 +69,7 @@ class Consumer:
 
     async def _try(self, call: Call, waits: Waits) -> bool:
         """Whether the call came to something; if not it was told to wait, or could not leave yet."""
-        with await self._ledger.draw(self._lane.name, len(call.jobs)) as permit:
+        with await self._ledger.draw(self._lane.name, len(call.jobs), len(call.keys)) as permit:
             if self._lane.stopped or not self._lane.breaker.claim():
                 return False
             self.in_the_air = True
@@ -107,7 +108,7 @@ class Consumer:
         else:
             if permit.answered(got.status, got.headers) is Signal.WAIT:
                 return await self._told_to_wait(call, got, began, waits)
-            await self._read(call, got, began, was_closed=was_closed)
+            await self._read(call, got, permit, began, was_closed=was_closed)
         finally:
             self._lane.landed()
         return True
@@ -125,9 +126,10 @@ class Consumer:
         await self._record(result)
         return False
 
-    async def _read(self, call: Call, got: Answer, began: float, *, was_closed: bool) -> None:
+    async def _read(self, call: Call, got: Answer, permit: Permit, began: float, *, was_closed: bool) -> None:
         endpoint = self._client.endpoints[self._lane.name]
         reading = _masked(answer.read(endpoint.spec, call.keys, got), endpoint)
+        permit.returned(reading.returned if isinstance(reading, Good) else None)
         verdict = self._weigh(call, reading, was_closed=was_closed)
         attempt = verdict.reason and self._attempt(got.status, got.headers, verdict.reason, began)
         await self._hand_over(call, verdict, attempt or None, reading)

@@ -36,6 +36,8 @@ class Waiting(msgspec.Struct, frozen=True):
     until: str | None
     jobs: int
     why: str
+    window: str  # the one that is spent, in words; empty where it is none
+    sources: tuple[str, ...]
 
 
 class BatchStatus(msgspec.Struct, frozen=True):
@@ -66,6 +68,7 @@ class WindowStatus(msgspec.Struct, frozen=True):
     used: int
     left: int
     resets_at: str | None
+    unit: str  # what it counts: calls, items or units
 
 
 class TroubleStatus(msgspec.Struct, frozen=True):

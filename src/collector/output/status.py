@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from collector import __version__
 from collector.clock import Clock, stamp
-from collector.model import BatchId, BatchState, Live, State, Window
+from collector.model import BatchId, BatchState, Live, State, Wait, Window
 from collector.output.finish import Finish, Work, finish
 from collector.output.snapshot import BatchStatus, JobCounts, Snapshot, TroubleStatus, Waiting, WindowStatus
 from collector.sources.spec import Spec
@@ -37,7 +37,7 @@ def snapshot(store: Store, live: Live, specs: Mapping[str, Spec], started_at: fl
         at_least=False,
         jobs=_jobs(store.books.total(), _sum(air)),
         calls_in_the_air=live.calls_in_the_air,
-        waiting=tuple(Waiting(wait.budget, _stamp(wait.until), wait.jobs, wait.why) for wait in live.waiting),
+        waiting=tuple(_waiting(wait) for wait in live.waiting),
         batches=tuple(batch_status(store.books, batch, air, ends) for batch in listed),
         budgets={name: tuple(_window(window) for window in windows) for name, windows in live.budgets.items()},
         sources=live.sources,
@@ -103,7 +103,11 @@ def _works(books: Books, ongoing: Sequence[Batch]) -> list[Work]:
 
 def _window(window: Window) -> WindowStatus:
     length = int(window.window_s) if window.window_s == int(window.window_s) else window.window_s
-    return WindowStatus(window.limit, length, window.used, window.left, _stamp(window.resets_at))
+    return WindowStatus(window.limit, length, window.used, window.left, _stamp(window.resets_at), window.unit)
+
+
+def _waiting(wait: Wait) -> Waiting:
+    return Waiting(wait.budget, _stamp(wait.until), wait.jobs, wait.why, wait.window, wait.sources)
 
 
 def _troubles(

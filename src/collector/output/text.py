@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from collector import quantity
 from collector.clock import unstamp
 from collector.model import TERMINAL
-from collector.output.snapshot import BatchStatus, JobCounts, Snapshot, WindowStatus
+from collector.output.snapshot import BatchStatus, JobCounts, Snapshot, Waiting, WindowStatus
 
 _MOST_REASONS = 8  # of a state, in status.txt; the rest are summed
 
@@ -64,6 +64,11 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
+def why(wait: Waiting) -> str:
+    """Why somebody waits, and for which window."""
+    return f"{wait.why}: {wait.window}" if wait.window else wait.why
+
+
 def books(jobs: JobCounts) -> str:
     """The books of so many jobs in one line."""
     ended = " + ".join(f"{getattr(jobs, state.value):,} {state.value}" for state in TERMINAL)
@@ -83,9 +88,9 @@ def _in_the_air(snapshot: Snapshot) -> str:
 def _waits(snapshot: Snapshot, only: str | None = None) -> list[str]:
     return [
         f"waiting for budget {wait.budget}: {wait.jobs:,} IDs"
-        f"{f' until {moment(wait.until)}' if wait.until else ''} ({wait.why})"
+        f"{f' until {moment(wait.until)}' if wait.until else ''} ({why(wait)})"
         for wait in snapshot.waiting
-        if only in (None, wait.budget)
+        if only is None or only in wait.sources
     ]
 
 
@@ -124,7 +129,7 @@ def _rate(batch: BatchStatus, now: str) -> list[str]:
 
 def _window(window: WindowStatus) -> str:
     resets = f"; the next is free {moment(window.resets_at)}" if window.resets_at and not window.left else ""
-    return f"{window.used:,} of {window.limit:,} calls used in {quantity.spoken(window.window_s)}{resets}"
+    return f"{window.used:,} of {window.limit:,} {window.unit} used in {quantity.spoken(window.window_s)}{resets}"
 
 
 def _alarm(where: str, what: str, width: int) -> list[str]:

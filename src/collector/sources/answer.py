@@ -42,6 +42,7 @@ class Good(msgspec.Struct, frozen=True):
     gone: dict[str, Gone]
     absent: tuple[str, ...]  # not a word about them
     extra: Extra | None = None
+    returned: int = 0  # objects in the answer, asked for or not: what an API that charges for them counts
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -163,7 +164,9 @@ class _Page:
                     found.setdefault(key, {}).setdefault(entry.own, _item(entry))
         gone = {key: lost for key, lost in (gone | self.named).items() if key not in found}
         absent = tuple(key for key in self.keys if key not in found and key not in gone)
-        return Good({key: Found(tuple(items.values())) for key, items in found.items()}, gone, absent, self._extra())
+        items = {key: Found(tuple(own.values())) for key, own in found.items()}
+        returned = sum(entry.value is not None for entry in entries)
+        return Good(items, gone, absent, self._extra(), returned)
 
     def _entries(self) -> Iterator[_Entry]:
         at = _finder(self.spec.items)(self.tree)

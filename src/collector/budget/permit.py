@@ -1,0 +1,196 @@
+"""The right to send one call."""
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+
+import structlog
+
+from collector.budget import freeze, headers
+from collector.budget.freeze import Signal
+from collector.budget.headers import Said
+from collector.budget.journal import Journal
+from collector.budget.limit import Unit
+from collector.budget.line import Draw, Line
+from collector.budget.pool import Pool, Taken
+from collector.budget.tally import Tally
+from collector.budget.told import Told
+from collector.clock import Clock
+from collector.errors import NoPermit
+
+log = structlog.get_logger()
+
+
+class Permit:
+    """The right to send one call, from the draw to the answer. Leave it as a context, and nothing stays taken.
+
+    Not sent: it is given back whole. Sent without an answer: its slots come free as if the answer came now, and all
+    that it reserved counts as used.
+    """
+
+    def __init__(self, line: Line, draw: Draw, journal: Journal, clock: Clock, over: Callable[[Line], None]) -> None:
+        self._line, self._pools, self._need = line, draw.pools, draw.need
+        self._journal, self._clock, self._over = journal, clock, over
+        self._taken: list[Taken] = []  # of the pools, and not settled yet
+        self._take()
+        self._sent_at: float | None = None
+        self._counted: list[Tally] = []  # those that know of the send
+        self._done = False
+        self._good = False  # the answer was a 2xx
+        self._heard: Told | None = None  # the window that its headers spoke for
+
+    def __enter__(self) -> "Permit":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._settle()
+        if self._sent_at is not None:
+            self.returned(None)
+
+    def spend(self) -> None:
+        """Called once for each wire request, before it leaves.
+
+        The first spends what was drawn; NoPermit when a freeze has come since. A later one, a redirect or a silent
+        resend, draws anew and never waits: NoPermit when nothing is free. StoreBusy when the send cannot be written
+        down. After either the request must not leave.
+        """
+        if self._done:
+            raise NoPermit("the permit of this call was settled before")
+        if self._sent_at is not None:
+            self._draw_anew()
+        elif self._frozen_until() > self._clock.mono():
+            raise NoPermit("the budget was told to wait after this call had drawn")
+        try:
+            self._write_down()
+        except BaseException:
+            self._sent_at = None
+            self._settle()
+            raise
+        self._sent_at = self._clock.mono()
+
+    def answered(self, status: int, answer_headers: Mapping[str, str]) -> Signal:
+        """Settles the call and learns from the answer. WAIT: draw again for the same jobs, no attempt is spent."""
+        assert self._sent_at is not None, "an answer without a send"
+        now, sent_at = self._clock.mono(), self._sent_at
+        said = headers.read(answer_headers, self._clock.wall())
+        signal = freeze.signal(status, said)
+        self._good = 200 <= status < 300
+        self._line.pace.came_back(now - sent_at)
+        if signal is Signal.WAIT:
+            self._refused(status, said, sent_at, now)
+        else:
+            self._accepted(said, sent_at)
+        self._settle()
+        if not self._good:
+            self.returned(0)
+        return signal
+
+    def returned(self, items: int | None) -> None:
+        """So many objects came back, None where nobody can tell: then all that was reserved counts.
+
+        Until this is said, or the permit is left, the most that could come stays reserved.
+        """
+        mine = [taken for taken in self._taken if taken.unit is Unit.ITEMS]
+        self._taken = [taken for taken in self._taken if taken.unit is not Unit.ITEMS]
+        for quota, _, slots in mine:
+            quota.settle(slots, slots if items is None else items, counted=quota.tally in self._counted)
+        if mine:
+            self._stir_pools()
+
+    def _refused(self, status: int, said: Said, sent_at: float, now: float) -> None:
+        line, pool = self._line, self._pool_spoken_of(said)
+        if pool:
+            if pool.freeze.refused(sent_at, now, said, pool.limits):
+                pool.keep_freeze()
+                self._log_frozen(pool.name, status, pool.freeze)
+            return
+        if said.remaining == 0:
+            self._heard, _ = line.hear(said, sent_at, self._marks)
+        if line.freeze.refused(sent_at, now, said, line.limits):
+            line.refused(said.remaining if status == 429 else None, self._heard)
+            line.keep_freeze()
+            self._log_frozen(line.name, status, line.freeze)
+
+    def _accepted(self, said: Said, sent_at: float) -> None:
+        line = self._line
+        line.pace.clean()
+        thawed = [pool for pool in self._pools if pool.freeze.scout_returned(sent_at)]
+        for pool in thawed:
+            pool.keep_freeze()
+            log.info("budget_thawed", budget=pool.name)
+        if line.freeze.scout_returned(sent_at):
+            line.keep_freeze()
+            log.info("budget_thawed", budget=line.name)
+        if self._pool_spoken_of(said):
+            return
+        self._heard, spent = line.hear(said, sent_at, self._marks)
+        if spent:
+            line.keep_freeze()
+            log.info("budget_spent", budget=line.name, seconds=said.reset)
+
+    def _pool_spoken_of(self, said: Said) -> Pool | None:
+        """The shared budget whose limit the headers name, where no window of the line has it."""
+        if said.limit is None or any(own.limit.count == said.limit for own in self._line.logs):
+            return None
+        return next((pool for pool in self._pools if pool.spoken_of(said)), None)
+
+    def _log_frozen(self, name: str, status: int, frozen: freeze.Freeze) -> None:
+        seconds = round(frozen.until - self._clock.mono(), 3)
+        log.warning("budget_frozen", budget=name, status=status, seconds=seconds, in_a_row=frozen.in_a_row)
+
+    def _frozen_until(self) -> float:
+        return max(self._line.freeze.until, *(pool.freeze.until for pool in self._pools), 0.0)
+
+    def _write_down(self) -> None:
+        """Tells the journal of the send in one write."""
+        wanted = [(self._line.tally, 1), *((quota.tally, slots) for quota, _, slots in self._taken)]
+        due = [(tally, slots, tally.due(slots)) for tally, slots in wanted if tally.counts]
+        if due:
+            self._journal.write(*[line for _, _, line in due if line])
+        for tally, slots, line in due:
+            tally.sent(slots, line)
+        self._counted = [tally for tally, _, _ in due]
+
+    def _take(self) -> None:
+        self._marks = self._line.take()
+        self._taken = [taken for pool in self._pools for taken in pool.take(self._need)]
+
+    def _draw_anew(self) -> None:
+        hold = self._line.hold(self._clock.mono(), Draw(self._pools, self._need), own=1)
+        if hold:
+            raise NoPermit(f"another request of the same call has no permit: {hold.why}")
+        self._end_request()
+        self.returned(None)  # an answer that was lost may have been charged for
+        self._leave_pools()
+        self._take()
+
+    def _end_request(self) -> None:
+        self._line.over(self._good, self._heard)
+        if self._line.tally in self._counted:
+            self._line.tally.answered()
+        for quota, unit, slots in self._taken:
+            if unit is not Unit.ITEMS:
+                quota.settle(slots, slots, counted=quota.tally in self._counted)
+        self._taken = [taken for taken in self._taken if taken.unit is Unit.ITEMS]
+
+    def _settle(self) -> None:
+        if self._done:
+            return
+        self._done = True
+        if self._sent_at is None:
+            self._line.give_back()
+            for quota, _, slots in self._taken:
+                quota.give_back(slots)
+        else:
+            self._end_request()
+        self._leave_pools()
+        self._over(self._line)
+
+    def _leave_pools(self) -> None:
+        for pool in self._pools:
+            pool.over()
+
+    def _stir_pools(self) -> None:
+        for pool in self._pools:
+            pool.stir()
