@@ -12,6 +12,8 @@ from collector.intake.preview import Preview, preview
 from tests.intake.house import house, lines, numbers
 from tests.intake.reading import IDS, post
 
+ROUNDED = lines([str(int(float(key))) for key in numbers(1_000)]).encode()
+
 
 def previewed(
     path: Path,
@@ -30,7 +32,7 @@ def previewed(
         b"tweet_id,text\n" + b"".join(b'%s,"a, b\nc"\n' % key.encode() for key in [*IDS, IDS[3]]),
         gzip.compress(lines([*IDS, "what?"]).encode(), mtime=0),
         "".join(f'{{"id": {key}}}\n' for key in IDS).encode(),
-        lines([f"{number}00" for number in range(10**16, 10**16 + 100)]).encode(),
+        ROUNDED,
     ],
     ids=["repeats", "table", "gzip", "json lines", "rounded"],
 )
@@ -45,6 +47,7 @@ async def test_it_says_what_taking_in_then_does(tmp_path: Path, content: bytes) 
         assert (said.refused, said.warnings) == (batch.refused, batch.warnings)
         receipt = (home.folder(batch) / "receipt.txt").read_text()
         assert f"repeats        {said.repeats:,}\n" in receipt
+        assert ("ROUNDED" in "".join(said.warnings)) == (content == ROUNDED)
         assert all(f"line {one.line:,}: {one.text}" in receipt for one in said.first)
 
 
