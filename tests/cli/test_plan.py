@@ -1,6 +1,7 @@
 """`plan`."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -118,7 +119,7 @@ async def test_what_was_found_before_is_not_counted(home: Path, run: Run) -> Non
     assert "collected      700 of the IDs, which are not asked for again; 1,800 are\n" in told.output
     assert "requests       18, of up to 100" in told.output
     assert "it pauses" not in told.output
-    assert "open already   1 IDs of posts, which draw from the same limits: with them about" in told.output
+    assert "open already   1 ID of posts, from the same limits: with it about" in told.output
     assert everything(home) == before
     config = home / "collector.toml"
     config.write_text(CONFIG.replace("pack = 100", 'pack = 100\nrecollect = "always"'))
@@ -132,6 +133,17 @@ def test_a_database_that_cannot_be_read_is_told_and_the_plan_made(home: Path, ru
     assert told.exit_code == 0
     assert f"collected      not known: {home}/collector.db cannot be read: " in told.output
     assert json.loads(run("plan", "ids.txt", "--json").output)["collected"] is None
+
+
+def test_a_stricter_limit_of_another_source_on_the_same_budget_is_told(home: Path, run: Run) -> None:
+    """The API counts both as one."""
+    more = '[source.again]\nurl = "https://api.example.org/posts"\nparams = { full = 1, ids = "{ids}" }\n'
+    more += 'headers = { Authorization = "Bearer {secret.token}" }\nlimit = ["5/15m"]\n'
+    (home / "collector.toml").write_text(CONFIG + more)
+    told = run("plan", "ids.txt").output
+    assert "limits         5 windows of 5 calls in 15 min\n" in told
+    assert "               shared with again: the strictest limits hold\n" in told
+    assert json.loads(run("plan", "ids.txt", "--json").output)["shares_with"] == ["again"]
 
 
 def test_a_warning_comes_first(home: Path, run: Run) -> None:
@@ -157,6 +169,16 @@ def test_a_plan_beyond_the_calendar_is_told(home: Path, run: Run) -> None:
     (home / "collector.toml").write_text('[source.a]\nurl = "https://a.org/{id}"\nlimit = ["1/3000d"]\n')
     assert "finish         about after the year 9998 if it began now" in run("plan", "ids.txt").output
     assert json.loads(run("plan", "ids.txt", "--json").output)["finish"]["likely"] is None
+
+
+def test_a_name_of_any_bytes_harms_no_terminal(home: Path, run: Run) -> None:
+    """Nor does it break the JSON."""
+    name = os.fsdecode(b"ids\xff\x1b[31m.txt")
+    (home / name).write_bytes((home / "ids.txt").read_bytes())
+    assert run("plan", name).output.startswith("file           ids??[31m.txt\n")
+    assert json.loads(run("plan", name, "--json").output)["file"] == f"{home}/ids\\xff\x1b[31m.txt"
+    (home / name).write_bytes(b"")
+    assert run("plan", name).output.startswith("ids??[31m.txt would be rejected: 0 bytes")
 
 
 def test_a_link_is_followed_as_by_add(home: Path, run: Run) -> None:

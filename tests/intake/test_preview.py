@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from collector.errors import UnreadableFile
-from collector.intake import files
+from collector.intake import files, receipt
 from collector.intake.preview import Preview, preview
+from collector.output import estimate
+from collector.sources.plan import plan
 from tests.intake.house import house, lines, numbers
 from tests.intake.reading import IDS, post
 
@@ -49,6 +51,20 @@ async def test_it_says_what_taking_in_then_does(tmp_path: Path, content: bytes) 
         assert f"repeats        {said.repeats:,}\n" in receipt
         assert ("ROUNDED" in "".join(said.warnings)) == (content == ROUNDED)
         assert all(f"line {one.line:,}: {one.text}" in receipt for one in said.first)
+
+
+async def test_the_estimate_of_the_receipt_is_that_of_the_plan(tmp_path: Path) -> None:
+    """IDs that are too long for the pack of a hundred included."""
+    ids = [f"10.1234/{'x' * 390}{number:03}" for number in range(100)]
+    async with house(tmp_path) as home:
+        path = home.drop("ids.txt", lines(ids))
+        said = previewed(path, home.config.sources["users"].match)
+        terms = estimate.terms(home.config, "users", said.sample)
+        batch = await home.loader.take(path, "users")
+        assert batch is not None
+        told = estimate.estimate(plan(said.ids, terms), terms)
+        assert told[0] == "6 requests of about 19 IDs, since more of these do not fit; no limit is declared"
+        assert receipt.row("estimate", *told) in (home.folder(batch) / "receipt.txt").read_text()
 
 
 def test_nothing_is_written_or_moved(tmp_path: Path) -> None:

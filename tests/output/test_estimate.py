@@ -83,19 +83,20 @@ def test_the_price_says_by_what_it_comes(price: dict[str, Any], said: list[str])
 def test_a_months_cap_says_after_how_many_ids_and_until_when() -> None:
     """In the words of the one who reads: what is spent, and when it goes on if it began now."""
     asked = terms(limit=["2000 items/30d", "10/1m"])
-    [said] = estimate.pauses(plan(2_500, asked), NOW, moment)
-    assert said == (
-        "after 2,000 IDs, if all are found, when 2,000 items in 30 d are spent; it goes on 2026-12-23T12:00:00+00:00"
-    )
+    assert estimate.pauses(plan(2_500, asked), NOW, moment) == [
+        "after 2,000 IDs, if all are found, since 2,000 items in 30 d are spent then",
+        "and goes on 2026-12-23T12:00:00+00:00 if it began now",
+    ]
     assert estimate.pauses(plan(2_000, asked), NOW, moment) == []
 
 
 def test_a_day_by_a_clock_goes_on_when_that_clock_says_so() -> None:
     """Midnight in Los Angeles is eight in the morning in UTC."""
     asked = terms(limit=["10 units/1d at 00:00 America/Los_Angeles"])
-    [said] = estimate.pauses(plan(1_001, asked), NOW, moment)
-    assert said.endswith("it goes on 2026-11-24T08:00:00+00:00")
-    assert said.startswith("after 1,000 IDs, when 10 units in 1 d at 00:00 America/Los_Angeles are spent;")
+    assert estimate.pauses(plan(1_001, asked), NOW, moment) == [
+        "after 1,000 IDs, since 10 units in 1 d at 00:00 America/Los_Angeles are spent then",
+        "and goes on 2026-11-24T08:00:00+00:00 if it began now",
+    ]
 
 
 def test_a_shared_budget_is_named() -> None:

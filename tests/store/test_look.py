@@ -1,5 +1,6 @@
 """A look into the database from another process than the service's."""
 
+import shutil
 import sqlite3
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -52,6 +53,23 @@ async def test_when_no_service_runs_no_file_is_left_behind(tmp_path: Path) -> No
         assert list(look.collected("posts", ["1", "2"])) == ["1"]
         assert list(tmp_path.iterdir()) == [path]
     assert list(tmp_path.iterdir()) == [path]
+
+
+async def test_after_a_kill_the_last_commits_are_seen(store: Store, tmp_path: Path) -> None:
+    """They stand in the WAL, which a look neither empties nor takes away; without its index nothing is touched."""
+    await collect(store)
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    for name in ("collector.db", "collector.db-wal", "collector.db-shm"):
+        shutil.copy(tmp_path / name, killed / name)
+    wal = (killed / "collector.db-wal").read_bytes()
+    assert wal
+    assert seen(killed / "collector.db") == (1, True, ["1"])
+    assert (killed / "collector.db-wal").read_bytes() == wal
+    (killed / "collector.db-shm").unlink()
+    with pytest.raises(StoreError, match="start the service once"), looking(killed / "collector.db"):
+        pass
+    assert sorted(path.name for path in killed.iterdir()) == ["collector.db", "collector.db-wal"]
 
 
 async def test_it_cannot_write(store: Store) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +33,20 @@ class _Known:
         self.trouble: str | None = None
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """All that is told."""
+
+    source: str
+    partners: list[str]  # sources that share its budget
+    path: Path
+    read: Preview
+    known: _Known
+    terms: Terms
+    plan: Plan
+    changes: tuple[Change, ...]
+
+
 @click.command()
 @click.argument("file", metavar="FILE")
 @click.option("--source", metavar="S", help="The source to ask; else the default_source of the configuration.")
@@ -45,7 +62,8 @@ def plan(file: str, source: str | None, column: str | None, config_path: Path | 
     chosen, wanted = option.source(config, source), option.column(column)
     path = _readable(file)
     read, known = _read(config, chosen, path, wanted)
-    _tell(config, chosen, path, read, known, as_json)
+    answer = _answer(config, chosen, path, read, known)
+    click.echo(json.dumps(_facts(answer), ensure_ascii=False) if as_json else _text(answer), nl=as_json)
 
 
 def _readable(file: str) -> Path:
@@ -90,13 +108,14 @@ def _previewed(
 ) -> Preview:
     from collector.errors import UnreadableFile
     from collector.intake.preview import preview
+    from collector.output.text import plain
 
     spec, progress = config.sources[source], _Progress()
     try:
         named = spec.column if column is None else column
         return preview(path, spec.match, named, collected or (lambda _: ()), progress)
     except UnreadableFile as error:
-        raise CollectorError(f"{path.name} would be rejected: {error}") from error
+        raise CollectorError(f"{plain(path.name)} would be rejected: {error}") from error
     finally:
         progress.end()
 
@@ -119,65 +138,71 @@ class _Progress:
             click.echo("\r\x1b[K", err=True, nl=False)
 
 
-def _tell(config: Config, source: str, path: Path, read: Preview, known: _Known, as_json: bool) -> None:
+def _answer(config: Config, source: str, path: Path, read: Preview, known: _Known) -> _Answer:
     from collector.output import estimate
+    from collector.sources import identity
     from collector.sources import plan as plans
 
     terms = estimate.terms(config, source, read.sample)
     made = plans.plan(read.ids - read.collected, terms)
-    others = plans.changes(made, terms)
-    if as_json:
-        option.say(True, _facts(source, path, read, known, made, others), "")
-    else:
-        click.echo(_text(source, path, read, known, terms, made, others), nl=False)
+    [group] = [group for group in identity.sharing(config.sources, config.secrets) if source in group]
+    partners = [name for name in group if name != source]
+    return _Answer(source, partners, path, read, known, terms, made, plans.changes(made, terms))
 
 
-def _text(
-    source: str, path: Path, read: Preview, known: _Known, terms: Terms, made: Plan, others: tuple[Change, ...]
-) -> str:
+def _text(answer: _Answer) -> str:
     from collector.intake import receipt
     from collector.output import estimate
-    from collector.output.text import plain
 
-    row, spec = receipt.row, terms.spec
-    parts = [receipt.warned(warning) + "\n" for warning in read.warnings]
-    parts += [
-        row("file", plain(path.name)),
-        row("source", source),
-        row("recognised as", read.layout),
-        row("lines", receipt.lines(read.lines, read.headers, read.blank)),
-        row("IDs", f"{read.ids:,}"),
-        row("repeats", f"{read.repeats:,}"),
-        row("refused lines", f"{read.refused:,}"),
-        *_collected(read, known),
-        row("requests", estimate.requests(made, terms)),
-    ]
-    if made.calls:
-        parts += [
-            row("limits", *(estimate.windows(made) or ["none is declared"])),
-            row("time", estimate.time(made)),
-            row("finish", *_finish(made)),
-            row("it pauses", *estimate.pauses(made, time.time(), _moment)),
-            row("price", *estimate.price(made, spec)),
-        ]
-    parts.append(row("open already", *_behind(source, known, made, terms)))
-    if read.first:
-        more = read.refused - len(read.first)
-        parts.append("\n" + receipt.refusals(read.first) + (f"  and {more:,} more\n" if more else ""))
-    if table := estimate.changes(others, made, spec):
+    parts = [receipt.warned(warning) + "\n" for warning in answer.read.warnings]
+    parts += [_of_file(answer), _of_work(answer), receipt.row("open already", *_open_already(answer))]
+    if answer.read.first:
+        more = answer.read.refused - len(answer.read.first)
+        parts.append("\n" + receipt.refusals(answer.read.first) + (f"  and {more:,} more\n" if more else ""))
+    if table := estimate.changes(answer.changes, answer.plan, answer.terms.spec):
         parts.append("\n" + "".join(f"{line}\n" for line in table))
     return "".join(parts)
 
 
-def _collected(read: Preview, known: _Known) -> list[str]:
+def _of_file(answer: _Answer) -> str:
     from collector.intake import receipt
+    from collector.output.text import plain
 
-    if known.trouble:
-        return [receipt.row("collected", f"not known: {known.trouble}")]
-    if not read.collected:
-        return []
-    left = read.ids - read.collected
-    return [receipt.row("collected", f"{read.collected:,} of the IDs, which are not asked for again; {left:,} are")]
+    read = answer.read
+    rows = {
+        "file": plain(answer.path.name),
+        "source": answer.source,
+        "recognised as": read.layout,
+        "lines": receipt.lines(read.lines, read.headers, read.blank),
+        "IDs": f"{read.ids:,}",
+        "repeats": f"{read.repeats:,}",
+        "refused lines": f"{read.refused:,}",
+    }
+    if answer.known.trouble:
+        rows["collected"] = f"not known: {answer.known.trouble}"
+    elif read.collected:
+        left = read.ids - read.collected
+        rows["collected"] = f"{read.collected:,} of the IDs, which are not asked for again; {left:,} are"
+    return "".join(receipt.row(name, value) for name, value in rows.items())
+
+
+def _of_work(answer: _Answer) -> str:
+    from collector.intake.receipt import row
+    from collector.output import estimate
+
+    made, terms = answer.plan, answer.terms
+    parts = [row("requests", estimate.requests(made, terms))]
+    if made.calls:
+        shared = f"shared with {', '.join(answer.partners)}: the strictest limits hold"
+        limits = [*(estimate.windows(made) or ["none is declared"]), *([shared] if answer.partners else [])]
+        parts += [
+            row("limits", *limits),
+            row("time", estimate.time(made)),
+            row("finish", *_finish(made)),
+            row("it pauses", *estimate.pauses(made, time.time(), _moment)),
+            row("price", *estimate.price(made, terms.spec)),
+        ]
+    return "".join(parts)
 
 
 def _finish(made: Plan) -> list[str]:
@@ -188,15 +213,16 @@ def _finish(made: Plan) -> list[str]:
     return [f"about {likely} if it began now" + ("" if likely == latest else f", {latest} at the latest")]
 
 
-def _behind(source: str, known: _Known, made: Plan, terms: Terms) -> list[str]:
+def _open_already(answer: _Answer) -> list[str]:
     """What else of this source is to be asked, with the same limits."""
     from collector.output.estimate import about
-    from collector.sources import plan as plans
+    from collector.sources.plan import plan
 
-    if not known.open:
+    if not (others := answer.known.open):
         return []
-    both = plans.plan(made.ids + known.open, terms)
-    return [f"{known.open:,} IDs of {source}, which draw from the same limits: with them {about(both.span.likely)}"]
+    both = plan(answer.plan.ids + others, answer.terms)
+    ids = f"{others:,} ID{'' if others == 1 else 's'} of {answer.source}"
+    return [f"{ids}, from the same limits: with {'it' if others == 1 else 'them'} {about(both.span.likely)}"]
 
 
 def _moment(wall: float) -> str:
@@ -213,12 +239,12 @@ def _stamped(wall: float) -> str | None:
     return stamp(wall) if wall < _LAST else None
 
 
-def _facts(
-    source: str, path: Path, read: Preview, known: _Known, made: Plan, others: tuple[Change, ...]
-) -> dict[str, Any]:
+def _facts(answer: _Answer) -> dict[str, Any]:
+    read, known = answer.read, answer.known
     return {
-        "file": str(path),
-        "source": source,
+        "file": os.fsencode(answer.path).decode(errors="backslashreplace"),
+        "source": answer.source,
+        "shares_with": answer.partners,
         "recognised_as": read.layout,
         "lines": read.lines,
         "headers": read.headers,
@@ -231,9 +257,10 @@ def _facts(
         "collected": None if known.trouble else read.collected,
         "open_already": None if known.trouble else known.open,
         "trouble": known.trouble,
-        **_figures(made),
+        **_figures(answer.plan),
         "changes": [
-            {"pack": other.pack, "limit": other.limit and str(other.limit), **_figures(other.plan)} for other in others
+            {"pack": other.pack, "limit": other.limit and str(other.limit), **_figures(other.plan)}
+            for other in answer.changes
         ],
     }
 

@@ -60,8 +60,9 @@ def time(plan: Plan) -> str:
 
 
 def pauses(plan: Plan, now: float, moment: Callable[[float], str]) -> list[str]:
-    """Where a long limit ends it early, and when it would go on if it began now."""
-    return [_pause(taken, now, moment) for taken in plan.taken if taken.windows > 1 and taken.limit.seconds > HOUR]
+    """Where a long limit ends it early, and when it would go on if it began now; two lines for each."""
+    long = [taken for taken in plan.taken if taken.windows > 1 and taken.limit.seconds > HOUR]
+    return [line for taken in long for line in _pause(taken, now, moment)]
 
 
 def price(plan: Plan, spec: Spec) -> list[str]:
@@ -143,12 +144,13 @@ def _windows(taken: Taken) -> str:
     return f"{number}{spoken(limit)}{whose}{known}"
 
 
-def _pause(taken: Taken, now: float, moment: Callable[[float], str]) -> str:
+def _pause(taken: Taken, now: float, moment: Callable[[float], str]) -> tuple[str, str]:
     limit = taken.limit
     whose = f" (budget {taken.budget})" if taken.budget else ""
     known = ", if all are found" if limit.unit is Unit.ITEMS else ""
     goes_on = limit.at.next(now, limit.seconds) if limit.at else now + limit.seconds
-    return f"after {taken.first:,} IDs{known}, when {spoken(limit)}{whose} are spent; it goes on {moment(goes_on)}"
+    spent = f"after {taken.first:,} IDs{known}, since {spoken(limit)}{whose} are spent then"
+    return spent, f"and goes on {moment(goes_on)} if it began now"
 
 
 def _label(change: Change) -> str:

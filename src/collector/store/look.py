@@ -10,7 +10,7 @@ import msgspec
 from collector.errors import StoreError
 from collector.store.database import OURS
 
-_AT_ONCE = 1_000  # keys in a read: none of them holds the WAL for long
+_AT_ONCE = 250  # keys in a read: none of them holds the WAL for long
 
 
 class Look:
