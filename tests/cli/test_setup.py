@@ -144,7 +144,7 @@ def test_check_tells_who_shares_a_budget_and_what_is_charged(
         "    price: 1 for each call, 0.005 for each object returned, 0.01 for each object at includes.users (EUR)\n",
         ", one ID a call, 900 calls in 15 min and 9 calls in 1 s, and budget money\n",
         "  a and b draw from one budget (same secrets, method and URL);"
-        " the strictest of their limits hold: 300 calls in 15 min and 9 calls in 1 s\n",
+        " the strictest of their limits hold: 9 calls in 1 s and 300 calls in 15 min\n",
         "  budget money: 2000 items in 30 d, for a, c\n",
         "  ! budget idle: no source draws from it;",
     ):

@@ -107,10 +107,19 @@ def test_a_pack_that_no_window_would_let_go_is_not_told() -> None:
 
 
 def test_a_call_with_fewer_ids_than_it_may_carry_gives_back_what_it_did_not_take() -> None:
-    """Where a URL holds 30 IDs of the pack of 100, 2,000 items are 64 calls and not 20."""
-    asked = Terms(spec(), (Limit.parse("2000 items/30d"),), room=30)
-    assert plan(1_920, asked).taken[0].windows == 1
-    assert plan(1_950, asked).taken[0].windows == 2
+    """Where a URL holds 30 IDs, 2,000 items are 66 calls; 64 where each call must have room for a hundred."""
+    limits = (Limit.parse("2000 items/30d"),)
+    free, declared = Terms(spec(), limits, room=30), Terms(spec(per_call=100), limits, room=30)
+    assert [plan(ids, free).taken[0].windows for ids in (1_980, 2_000, 2_001)] == [1, 1, 2]
+    assert [plan(ids, declared).taken[0].windows for ids in (1_920, 1_921)] == [1, 2]
+
+
+def test_a_last_call_of_few_ids_goes_where_a_full_one_may_not() -> None:
+    """2,110 IDs fit into 2,110 items, though the last call is no whole one."""
+    asked = terms(limit=["2110 items/30d"])
+    assert (plan(2_110, asked).taken[0].windows, plan(2_110, asked).span.latest < 60) == (1, True)
+    assert (plan(2_111, asked).taken[0].windows, plan(2_111, asked).span.latest > 86_400) == (2, True)
+    assert plan(4_210, asked).taken[0].windows == 2
 
 
 def test_the_limit_that_would_be_done_in_an_hour_and_in_a_day_is_told() -> None:

@@ -3,9 +3,9 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from collector.budget.limit import Alignment, Limit, Unit
+from collector.budget.limit import Limit, strictest
 from collector.host.secret import Secret
 from collector.sources.spec import Spec
 
@@ -37,12 +37,3 @@ def limits(source: str, sources: Mapping[str, Spec], secrets: Mapping[str, Secre
     """The limits that hold for a source: its own, and stricter ones of those that it shares a budget with."""
     [group] = [group for group in sharing(sources, secrets) if source in group]
     return strictest(limit for name in group for limit in sources[name].limit)
-
-
-def strictest(limits: Iterable[Limit]) -> tuple[Limit, ...]:
-    """Of the limits on the same windows the lowest, in the order in which they were declared."""
-    lowest: dict[tuple[Unit, float, Alignment | None], Limit] = {}
-    for limit in limits:
-        window = (limit.unit, limit.seconds, limit.at)
-        lowest[window] = min(limit, lowest.get(window, limit), key=lambda limit: limit.count)
-    return tuple(lowest.values())

@@ -78,13 +78,14 @@ def plan(ids: int, terms: Terms) -> Plan:
     calls = math.ceil(ids / terms.pack - 1e-9)
     items, units = _items(ids, calls, terms.spec), calls * terms.spec.cost
     owned = [(limit, None) for limit in terms.limits] + [(limit, terms.spec.budget) for limit in terms.shared]
+    taken = tuple(_taken(limit, budget, ids, calls, items, terms) for limit, budget in owned)
     return Plan(
         ids=ids,
         calls=calls,
         items=items,
         units=units,
-        taken=tuple(_taken(limit, budget, ids, calls, items, terms) for limit, budget in owned),
-        span=_span(terms, calls, items, units),
+        taken=taken,
+        span=_span(terms, taken, calls, items, units),
         price=_price(calls, items, terms.spec),
     )
 
@@ -120,34 +121,53 @@ def _items(ids: int, calls: int, spec: Spec) -> int:
 def _taken(limit: Limit, budget: str | None, ids: int, calls: int, items: int, terms: Terms) -> Taken:
     at_once = _calls_at_once(limit, terms)
     most = items if limit.unit is Unit.ITEMS else calls * terms.spec.most(limit.unit)
-    return Taken(limit, budget, most, -(-calls // at_once), min(ids, math.floor(at_once * terms.pack + 1e-9)))
+    windows = -(-calls // at_once)
+    if windows > 1 and calls % at_once == 1 and _last_fits(limit, ids, calls, terms):
+        windows -= 1
+    first = ids if windows == 1 else min(ids, math.floor(at_once * terms.pack + 1e-9))
+    return Taken(limit, budget, most, windows, first)
+
+
+def _last_fits(limit: Limit, ids: int, calls: int, terms: Terms) -> bool:
+    """A last call of few IDs may still go where a full one may not."""
+    if limit.unit is not Unit.ITEMS or terms.spec.per_call:
+        return False
+    return _calls_at_once(limit, terms) * terms.pack + ids - (calls - 1) * terms.pack <= limit.count
+
+
+def _reserved(unit: Unit, terms: Terms) -> float:
+    """What must be free for a full call."""
+    return terms.pack if unit is Unit.ITEMS and terms.spec.per_call is None else terms.spec.most(unit)
 
 
 def _each(unit: Unit, terms: Terms) -> float:
-    """The most that a full call takes in fact: of items, fewer than it may where it carries fewer IDs."""
-    most = terms.spec.most(unit)
-    several = most > terms.spec.pack  # for one ID
-    return most if several or unit is not Unit.ITEMS else min(most, terms.pack)
+    """The most that a full call takes in fact: of items, no more than it asks for, unless one ID may have several."""
+    reserved = _reserved(unit, terms)
+    return min(reserved, terms.pack) if unit is Unit.ITEMS and reserved <= terms.spec.pack else reserved
 
 
 def _calls_at_once(limit: Limit, terms: Terms) -> int:
-    """Calls that fit into one window: each goes when the most that it may take is free."""
-    return max(math.floor((limit.count - terms.spec.most(limit.unit)) / _each(limit.unit, terms) + 1e-9) + 1, 1)
+    """Full calls that fit into one window."""
+    free = limit.count - _reserved(limit.unit, terms)
+    return max(math.floor(free / _each(limit.unit, terms) + 1e-9) + 1, 1)
 
 
-def _span(terms: Terms, calls: int, items: int, units: int) -> Span:
-    own, shared = (tuple(_usable(limit, terms) for limit in limits) for limits in (terms.limits, terms.shared))
-    outlook = forecast.fresh(own, shared, plain=terms.spec.window == "plain")
+def _span(terms: Terms, taken: Sequence[Taken], calls: int, items: int, units: int) -> Span:
+    usable = [_usable(one, terms) for one in taken]
+    own, shared = usable[: len(terms.limits)], usable[len(terms.limits) :]
+    outlook = forecast.fresh(tuple(own), tuple(shared), plain=terms.spec.window == "plain")
     none = forecast.span(outlook, Need(calls, 0, units), terms.parallel)
     every = forecast.span(outlook, Need(calls, items, units), terms.parallel)
     return Span(none.earliest, every.likely, every.latest)
 
 
-def _usable(limit: Limit, terms: Terms) -> Limit:
+def _usable(taken: Taken, terms: Terms) -> Limit:
     """What whole calls use of a limit."""
+    limit = taken.limit
     if limit.unit is Unit.CALLS:
         return limit
-    return replace(limit, count=max(math.floor(_calls_at_once(limit, terms) * _each(limit.unit, terms)), 1))
+    whole = math.floor(_calls_at_once(limit, terms) * _each(limit.unit, terms))
+    return replace(limit, count=max(whole, -(-taken.most // max(taken.windows, 1)), 1))
 
 
 def _price(calls: int, items: int, spec: Spec) -> Money | None:
@@ -197,7 +217,7 @@ def _enough(now: Plan, terms: Terms, slowest: Taken, wanted: float) -> Iterator[
 
     def in_time(count: int) -> bool:
         _, other = _with(terms, slowest, count)
-        return _span(other, now.calls, now.items, now.units).likely <= wanted
+        return plan(now.ids, other).span.likely <= wanted
 
     if in_time(_MOST):
         yield _rounded_up(_least(in_time, slowest.limit.count, _MOST))
