@@ -1,53 +1,195 @@
-"""How many calls and how long."""
+"""When so many calls are back: held against a simulation that sends one call after the other."""
 
+import itertools
+import math
+
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.budget import forecast
+from collector.budget.forecast import Need
 from collector.budget.limit import Limit
+from collector.budget.window import slack
+from collector.model import Outlook, WindowAhead
 
-limits = st.builds(Limit, st.integers(1, 5_000), st.floats(0.1, 3e6))
-
-
-def test_the_last_pack_may_be_partial() -> None:
-    """2,115 IDs in packs of 100 are 22 calls, and none are none."""
-    assert forecast.calls(2_115, 100) == 22
-    assert forecast.calls(0, 100) == 0
+MOST = 60  # calls that are simulated
+NEAR = 1e-6
 
 
-def test_a_window_is_paced() -> None:
-    """900 calls a quarter of an hour are about one a second, from the first call to the last."""
-    assert 890 < forecast.seconds(900, (Limit.parse("900/15m"),), 8, 0.2) < 905
+@st.composite
+def windows(draw: st.DrawFn, server: bool = False) -> WindowAhead:
+    """A window somewhere in its life; a server's has all free at its reset, else each slot comes free by itself."""
+    limit, seconds = draw(st.integers(1, 12)), draw(st.sampled_from((1.0, 2.0, 5.0, 10.0, 30.0)))
+    left = draw(st.integers(0, limit))
+    moments = st.floats(0.0, seconds)
+    if server:
+        return WindowAhead("x", "calls", limit, seconds, left, ((draw(moments), limit),))
+    used = limit - left
+    times = sorted(draw(st.lists(moments, min_size=used, max_size=used)))
+    return WindowAhead("x", "calls", limit, seconds, left, tuple((time, 1) for time in times))
 
 
-def test_a_long_window_is_spent_at_once_and_then_waited_for() -> None:
-    """A day's count goes as fast as the answers come; one more call waits a day."""
-    day = (Limit.parse("1000/1d"),)
-    assert forecast.seconds(1_000, day, 10, 0.5) == 50
-    assert forecast.seconds(1_001, day, 10, 0.5) == 86_400.5
+@st.composite
+def outlooks(draw: st.DrawFn, least: int = 0, most: int = 3, servers: bool = True) -> Outlook:
+    count = draw(st.integers(least, most))
+    return Outlook(
+        windows=tuple(draw(windows(server=servers and draw(st.booleans()))) for _ in range(count)),
+        wait=draw(st.sampled_from((0.0, 3.0))),
+        every=draw(st.sampled_from((0.0, 0.3, 1.0))),
+        round_trip=draw(st.sampled_from((0.0, 0.05, 0.5))),
+    )
 
 
-def test_the_slowest_limit_counts() -> None:
-    """Of several windows the one that takes longest says how long it takes."""
-    slow, fast = Limit.parse("1/2s"), Limit.parse("900/15m")
-    assert forecast.seconds(60, (slow, fast), 8, 0.2) == forecast.seconds(60, (slow,), 8, 0.2)
+def simulated(outlook: Outlook, parallel: int) -> list[float]:
+    """When each call leaves, found by sending them."""
+    granted = []
+    for window in outlook.windows:
+        period = window.seconds + slack(window.seconds) + outlook.round_trip
+        first = [0.0] * window.left + [time for time, count in window.frees for _ in range(count)]
+        granted.append((window.limit, period, first + [period] * (window.limit - len(first))))
+    left: list[float] = []
+    for call in range(MOST):
+        time = max([outlook.wait, *left[-1:]])
+        for limit, period, first in granted:
+            time = max(time, first[call] if call < len(first) else left[call - limit] + period)
+        if call >= parallel:
+            time = max(time, left[call - parallel] + outlook.round_trip)
+        left.append(max(time, left[-1] + outlook.every) if left else time)
+    return left
 
 
-def test_without_a_limit_the_answers_take_their_time() -> None:
-    """Eight in the air at half a second each are sixteen a second."""
-    assert forecast.seconds(160, (), 8, 0.5) == 10
-    assert forecast.seconds(0, (), 8, 0.5) == 0
+def told(outlook: Outlook, parallel: int) -> list[float]:
+    """The forecast of the same."""
+    return [forecast.back(outlook, Need(calls), parallel) - outlook.round_trip for calls in range(1, MOST + 1)]
 
 
-@given(st.integers(0, 10**6), st.integers(0, 10**6), st.lists(limits, max_size=3), st.integers(1, 100))
-def test_more_calls_never_take_less_time(some: int, more: int, given_limits: list[Limit], parallel: int) -> None:
+@given(outlooks(most=1), st.integers(1, 10))
+def test_with_one_window_each_call_leaves_as_it_is_told(outlook: Outlook, parallel: int) -> None:
+    """A window, the pace and the calls in the air together: the forecast is what a simulation finds."""
+    assert told(outlook, parallel) == pytest.approx(simulated(outlook, parallel), abs=NEAR)
+
+
+@given(outlooks(least=2), st.integers(1, 10))
+def test_with_several_windows_it_is_near_and_never_later(outlook: Outlook, parallel: int) -> None:
+    """What is left over by the slowest window may be told a little too early, never more than the second longest."""
+    near = sorted(window.seconds for window in outlook.windows)[-2]
+    for one, other in zip(told(outlook, parallel), simulated(outlook, parallel), strict=True):
+        assert other - near <= one <= other + NEAR
+
+
+@given(outlooks(), st.integers(1, 10))
+def test_more_calls_never_take_less_time(outlook: Outlook, parallel: int) -> None:
     """The forecast grows with the calls."""
-    few, many = sorted((some, more))
-    declared = tuple(given_limits)
-    assert forecast.seconds(few, declared, parallel, 0.5) <= forecast.seconds(many, declared, parallel, 0.5)
+    times = told(outlook, parallel)
+    assert all(later >= sooner - NEAR for sooner, later in itertools.pairwise(times))
 
 
-@given(st.integers(1, 10**6), limits, limits)
-def test_another_limit_never_makes_it_faster(calls: int, one: Limit, other: Limit) -> None:
-    """The forecast with two limits is no shorter than with either."""
-    assert forecast.seconds(calls, (one, other), 8, 0.5) >= forecast.seconds(calls, (one,), 8, 0.5)
+@given(outlooks(least=1), st.integers(1, 10), st.integers(1, 10**7))
+def test_no_window_alone_would_make_it_slower(outlook: Outlook, parallel: int, calls: int) -> None:
+    """With all its windows it takes as long as with any one of them, or longer."""
+    whole = forecast.back(outlook, Need(calls), parallel)
+    for window in outlook.windows:
+        alone = msgspec.structs.replace(outlook, windows=(window,))
+        assert whole >= forecast.back(alone, Need(calls), parallel) * (1 - NEAR)
+
+
+@given(outlooks(least=1, servers=False), st.integers(1, 10))
+def test_no_window_of_the_forecast_holds_more_than_its_limit(outlook: Outlook, parallel: int) -> None:
+    """Between a call and the one a whole limit after it lies more than the window."""
+    times = told(outlook, parallel)
+    for window in outlook.windows:
+        pairs = zip(times, times[window.limit :], strict=False)
+        assert all(later - sooner > window.seconds - NEAR for sooner, later in pairs)
+
+
+def test_what_is_free_is_spent_at_once_and_then_waited_for() -> None:
+    """A day's count goes as fast as the answers come; one more call waits for the first slot."""
+    day = Outlook((WindowAhead("x", "calls", 1_000, 86_400.0, 1_000, ()),), round_trip=0.5)
+    assert forecast.back(day, Need(1_000), 10) == pytest.approx(50)
+    assert 86_400 < forecast.back(day, Need(1_001), 10) < 86_420
+
+
+def test_a_server_frees_the_whole_window_at_its_reset() -> None:
+    """Ten are left, and three seconds later forty: the fifty-first waits for the window after that."""
+    ahead = Outlook((WindowAhead("x", "calls", 40, 5.0, 10, ((3.0, 40),)),))
+    times = [forecast.back(ahead, Need(calls), 100) for calls in (10, 11, 50, 51, 90, 91)]
+    assert times == pytest.approx([0, 3, 3, 8.011, 8.011, 13.022])
+
+
+def test_items_and_units_are_drawn_by_what_a_call_takes() -> None:
+    """Of 1,000 items a month, 90 a call leave room for eleven calls; of 100 units, 25 a call for four."""
+    month, day = (
+        WindowAhead("x", "items", 1_000, 2_592_000.0, 1_000, ()),
+        WindowAhead("x", "units", 100, 86_400.0, 100, ()),
+    )
+    assert forecast.back(Outlook((month,)), Need(11, items=11 * 90), 8) < 1
+    assert forecast.back(Outlook((month,)), Need(12, items=12 * 90), 8) > 2_592_000
+    assert forecast.back(Outlook((day,)), Need(4, units=100), 8) < 1
+    assert forecast.back(Outlook((day,)), Need(5, units=125), 8) > 86_400
+
+
+def test_sources_of_one_window_add_up() -> None:
+    """What others draw from the same window meanwhile is not there for this one."""
+    ahead = Outlook((WindowAhead("shared", "items", 100, 60.0, 100, ()),))
+    key = ("shared", "items", 60.0)
+    alone = forecast.back(ahead, Need(100, items=100), 8)
+    assert alone < 1
+    assert 60 < forecast.back(ahead, Need(100, items=100), 8, {key: 100}) < 61
+    assert forecast.back(ahead, Need(100, items=100), 8, {("other", "items", 60.0): 100}) == alone
+
+
+def test_nobody_sends_before_the_wait_is_over() -> None:
+    """A freeze comes before everything; where only an answer can tell, there is no time."""
+    frozen = Outlook((WindowAhead("x", "calls", 40, 5.0, 40, ()),), wait=20.0, round_trip=0.1)
+    assert forecast.back(frozen, Need(41), 50) == pytest.approx(20 + 5.011 + 0.1 + 0.1)
+    assert forecast.back(msgspec.structs.replace(frozen, wait=math.inf), Need(1), 8) == math.inf
+
+
+def test_nothing_takes_no_time() -> None:
+    """Without a call there is nothing to wait for."""
+    assert forecast.span(Outlook((), wait=20.0), Need(0), 8) == forecast.Span(0, 0, 0)
+
+
+def test_until_an_answer_came_a_window_may_be_spent_at_once_or_evenly() -> None:
+    """Headers let 900 calls go at once, without them they take a quarter of an hour: the range holds both."""
+    got = forecast.span(forecast.fresh((Limit.parse("900/15m"),), plain=False), Need(900), 8)
+    assert got.earliest < 30
+    assert 890 < got.likely <= got.latest < 1_010
+
+
+def test_a_source_with_plain_windows_is_never_paced() -> None:
+    """Its range is that of its answers alone."""
+    got = forecast.span(forecast.fresh((Limit.parse("900/15m"),), plain=True), Need(900), 8)
+    assert got.latest < 120
+
+
+def test_shared_and_longer_windows_are_never_paced() -> None:
+    """Money is spent as it is needed."""
+    shared = (Limit.parse("1000/15m"), Limit.parse("3000 items/30d"))
+    outlook = forecast.fresh((Limit.parse("5000/1d"),), shared, plain=False)
+    assert outlook.every == 0
+    assert [window.unit for window in outlook.windows] == ["calls", "calls", "items"]
+    assert forecast.span(outlook, Need(1_000, items=3_000), 100).latest < 60
+
+
+declared = st.lists(st.builds(Limit, st.integers(1, 5_000), st.floats(0.1, 3e6)), max_size=3).map(tuple)
+
+
+@given(declared, declared, st.booleans(), st.floats(0, 1e7), st.integers(1, 100))
+def test_a_range_is_in_order(
+    own: tuple[Limit, ...], shared: tuple[Limit, ...], plain: bool, calls: float, parallel: int
+) -> None:
+    """The earliest end is never after the likely one, nor that after the latest."""
+    got = forecast.span(forecast.fresh(own, shared, plain=plain), Need(calls), parallel)
+    assert 0 <= got.earliest <= got.likely <= got.latest < math.inf
+
+
+def test_a_long_log_is_told_in_few_steps_and_never_too_early() -> None:
+    """Two thousand slots that come free one by one: no call is told sooner than its slot."""
+    frees = tuple((at / 10, 1) for at in range(2_000))
+    ahead = Outlook((WindowAhead("x", "calls", 2_000, 900.0, 0, frees),))
+    for calls in (1, 63, 64, 999, 2_000):
+        got = forecast.back(ahead, Need(calls), 10_000)
+        assert frees[calls - 1][0] <= got <= frees[calls - 1][0] + 900 / 32

@@ -108,6 +108,55 @@ def test_check_shows_sources_limits_and_folders(folder: Path, run: Run) -> None:
     assert (facts["ok"], facts["root"], list(facts["sources"])) == (True, str(folder), ["a"])
 
 
+SHARED = """
+[secret]
+one = { env = "PLAN_ONE" }
+two = { env = "PLAN_TWO" }
+other = { env = "PLAN_OTHER" }
+[source.a]
+url = "https://a.org/{id}?key={secret.one}"
+limit = ["900/15m", "9/1s"]
+budget = "money"
+price = { item = 0.005, call = 1, also = { "includes.users" = 0.01 }, currency = "EUR" }
+[source.b]
+url = "https://a.org/{id}?key={secret.two}"
+limit = ["300/15m"]
+[source.c]
+url = "https://a.org/{id}?key={secret.other}"
+budget = "money"
+[budget.money]
+limit = ["2000 items/30d"]
+[budget.idle]
+limit = ["5/1h"]
+"""
+
+
+def test_check_tells_who_shares_a_budget_and_what_is_charged(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sources with one key and URL are one to the API; a budget that nobody uses keeps nothing; no secret is shown."""
+    for name, value in (("ONE", "the same key"), ("TWO", "the same key"), ("OTHER", "another key")):
+        monkeypatch.setenv(f"PLAN_{name}", value)
+    (folder / "collector.toml").write_text(SHARED)
+    told = run("check")
+    assert told.exit_code == 0
+    for line in (
+        "    price: 1 for each call, 0.005 for each object returned, 0.01 for each object at includes.users (EUR)\n",
+        ", one ID a call, 900 calls in 15 min and 9 calls in 1 s, and budget money\n",
+        "  a and b draw from one budget (same secrets, method and URL);"
+        " the strictest of their limits hold: 9 calls in 1 s and 300 calls in 15 min\n",
+        "  budget money: 2000 items in 30 d, for a, c\n",
+        "  ! budget idle: no source draws from it;",
+    ):
+        assert line in told.output
+    assert "key" not in told.output.replace("?key=", "")
+    facts = json.loads(run("check", "--json").output)
+    assert [facts["sources"][name]["shares_with"] for name in "abc"] == [["b"], ["a"], []]
+    assert facts["budgets"]["money"]["sources"] == ["a", "c"]
+    assert facts["sources"]["a"]["price"]["currency"] == "EUR"
+    assert len(facts["warnings"]) == 1
+
+
 def test_a_root_that_is_a_file_is_a_problem(folder: Path, run: Run) -> None:
     """`check` looks at the state folder too."""
     (folder / "collector.toml").write_text('root = "file"\n[source.a]\nurl = "https://a.org/{id}"\n')

@@ -5,7 +5,6 @@ import msgspec
 from collector.intake import receipt
 from collector.intake.idfile import Refused
 from collector.intake.receipt import Receipt
-from collector.sources.spec import Spec
 
 WHOLE = Receipt(
     batch=7,
@@ -21,7 +20,7 @@ WHOLE = Receipt(
     first=tuple(Refused(n, "1.77465E+18", "a number that passed through a float") for n in range(3, 8)),
     warnings=(),
     digest="ab" * 32,
-    estimate="21 requests, about 20 s",
+    estimate=("21 requests", "about 20 s", "0.21 USD"),
 )
 
 
@@ -57,18 +56,6 @@ def test_a_clean_file_has_a_short_receipt() -> None:
     assert "lines          2,100\n" in text
 
 
-def test_the_estimate_counts_calls_and_time_by_the_limit() -> None:
-    """100,000 IDs in packs of 100 at 900 calls in 15 minutes are 1,000 calls, and the last 100 wait for a window."""
-    spec = Spec.model_validate(
-        {"url": "http://127.0.0.1/x", "params": {"ids": "{ids}"}, "pack": 100, "limit": ["900/15m"]}
-    )
-    said = receipt.estimate(100_000, spec)
-    assert said.startswith("1,000 requests, about 1")
-    assert "900 calls in 15 min" in said
-
-
-def test_without_a_limit_the_estimate_says_what_it_does_not_know() -> None:
-    """No promise is made for an API whose limit is not declared."""
-    said = receipt.estimate(1, Spec.model_validate({"url": "http://127.0.0.1/{id}"}))
-    assert said.startswith("1 request, about")
-    assert "declares no limit" in said
+def test_the_estimate_has_its_lines_below_each_other() -> None:
+    """Requests, time and price."""
+    assert "estimate       21 requests\n               about 20 s\n               0.21 USD\nSHA" in receipt.text(WHOLE)

@@ -9,15 +9,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import click
 
 from collector.cli import option
 from collector.errors import CollectorError, UsageError
-
-if TYPE_CHECKING:
-    from collector.config import Config
 
 _BLOCK = 1 << 20
 _LONGEST = 200  # bytes of a name, so that the names made from it still fit into the 255 of a file system
@@ -40,29 +37,18 @@ def add(
     from collector.host import lock
 
     config = option.load(config_path, secrets=False)
-    chosen = _source(config, source)
+    chosen = option.source(config, source)
     wanted = _name(file, name)
     with _opened(file) as stream:
-        place, size = _copy(stream, config.watch / chosen, wanted, _column(column))
+        place, size = _copy(stream, config.watch / chosen, wanted, option.column(column))
     holder = lock.holder(config.root)
-    facts = {"file": str(place), "bytes": size, "source": chosen, "column": _column(column), "service": holder}
+    facts = {"file": str(place), "bytes": size, "source": chosen, "column": option.column(column), "service": holder}
     then = (
         f"the running service takes it in ({holder})"
         if holder
         else f"no service is running: `{option.hint('run', config.path)}` takes it in"
     )
     option.say(as_json, facts, f"added {option.near(place)} ({size:,} bytes) for {chosen}; {then}")
-
-
-def _source(config: Config, given: str | None) -> str:
-    declared = ", ".join(config.sources)
-    if given is not None and given not in config.sources:
-        raise UsageError(f"no source {given!r} in {config.path}; declared: {declared}")
-    only = next(iter(config.sources)) if len(config.sources) == 1 else None
-    chosen = given or config.default_source or only
-    if chosen is None:
-        raise UsageError(f"which source? Give --source, one of: {declared} (or set default_source in {config.path})")
-    return chosen
 
 
 def _name(file: str, given: str | None) -> str:
@@ -76,12 +62,6 @@ def _name(file: str, given: str | None) -> str:
     if files.is_unfinished(name) or name.endswith(files.WHY):
         raise UsageError(f"{name!r} would be left alone in the watch folder: give another with --name")
     return name
-
-
-def _column(given: str | None) -> str | int | None:
-    if given is not None and (not given.strip() or (given.lstrip("+-").isdecimal() and int(given) < 1)):
-        raise UsageError(f"--column {given!r}: expected the column's header, or its number from 1")
-    return int(given) if given and given.isascii() and given.isdigit() else given
 
 
 def _opened(file: str) -> BinaryIO:

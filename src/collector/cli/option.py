@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from collector.errors import ConfigError
+from collector.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from collector.config import Config
@@ -29,6 +29,25 @@ def load(config_path: Path | None, *, secrets: bool = True) -> Config:
     from collector import config  # pydantic takes longer to import than help may take
 
     return config.load(config.find(config_path), secrets=secrets)
+
+
+def source(config: Config, given: str | None) -> str:
+    """The source that `--source` names, else the default or the only one."""
+    declared = ", ".join(config.sources)
+    if given is not None and given not in config.sources:
+        raise UsageError(f"no source {given!r} in {config.path}; declared: {declared}")
+    only = next(iter(config.sources)) if len(config.sources) == 1 else None
+    chosen = given or config.default_source or only
+    if chosen is None:
+        raise UsageError(f"which source? Give --source, one of: {declared} (or set default_source in {config.path})")
+    return chosen
+
+
+def column(given: str | None) -> str | int | None:
+    """The column that `--column` names: its header, or its number from 1."""
+    if given is not None and (not given.strip() or (given.lstrip("+-").isdecimal() and int(given) < 1)):
+        raise UsageError(f"--column {given!r}: expected the column's header, or its number from 1")
+    return int(given) if given and given.isascii() and given.isdigit() else given
 
 
 def say(as_json: bool, facts: dict[str, Any], text: str) -> None:

@@ -13,6 +13,7 @@ from collector.errors import CollectorError, ConfigError, Problem, UsageError
 
 if TYPE_CHECKING:
     from collector.config import Config
+    from collector.sources.spec import Price
 
 _TEMPLATE = Path(__file__).with_name("collector.toml")
 _FOLDERS = ("watch/x_posts", "batches", "rejected")  # x_posts is the source of the template
@@ -69,12 +70,25 @@ def _usable(config: Config) -> None:
 
 
 def _facts(config: Config) -> dict[str, Any]:
+    shared = {name: group for group in _groups(config) for name in group}
     sources = {
-        name: {"url": spec.url, "pack": spec.pack, "limit": [str(limit) for limit in spec.limit]}
+        name: {
+            "url": spec.url,
+            "pack": spec.pack,
+            "limit": [str(limit) for limit in spec.limit],
+            "budget": spec.budget,
+            "shares_with": [other for other in shared.get(name, ()) if other != name],
+            "price": spec.price and spec.price.model_dump(),
+        }
         for name, spec in config.sources.items()
     }
+    budgets = {
+        name: {"limit": [str(limit) for limit in budget.limit], "sources": _drawing(config, name)}
+        for name, budget in config.budgets.items()
+    }
     where = {"config": str(config.path), "root": str(config.root), "listen": config.admin.listen}
-    return {"ok": True, **where, "default_source": config.default_source, "sources": sources}
+    facts = {"ok": True, **where, "default_source": config.default_source, "sources": sources, "budgets": budgets}
+    return facts | {"warnings": _warnings(config)}
 
 
 def _text(config: Config) -> str:
@@ -86,10 +100,58 @@ def _text(config: Config) -> str:
             " and ".join(map(str, spec.limit))
             or "no limit declared: it is asked as fast as it answers, until it says to wait"
         )
-        lines.append(f"  {name}: {spec.url}, {pack}, {limits}")
+        budget = f", and budget {spec.budget}" if spec.budget else ""
+        lines.append(f"  {name}: {spec.url}, {pack}, {limits}{budget}")
+        lines += [f"    price: {_price(spec.price)}"] if spec.price else []
+    lines += [f"  {line}" for line in (*_budgets(config), *_sharing(config))]
+    lines += [f"  ! {warning}" for warning in _warnings(config)]
     lines += [f"  state folder: {config.root}", f"  drop ID files in: {_drop(config)}"]
     lines.append(f"  status: {_where(config)}")
     return "\n".join(lines)
+
+
+def _price(price: Price) -> str:
+    from collector.output.estimate import besides, rates
+
+    return f"{', '.join((*rates(price), *besides(price))) or 'nothing is charged'} ({price.currency})"
+
+
+def _budgets(config: Config) -> list[str]:
+    return [
+        f"budget {name}: {' and '.join(map(str, budget.limit))}, for {', '.join(drawing)}"
+        for name, budget in config.budgets.items()
+        if (drawing := _drawing(config, name))
+    ]
+
+
+def _drawing(config: Config, budget: str) -> list[str]:
+    return [name for name, spec in config.sources.items() if spec.budget == budget]
+
+
+def _sharing(config: Config) -> list[str]:
+    """Sources that the API counts as one, so that they wait for each other."""
+    from collector.sources.identity import limits
+
+    lines = []
+    for group in _groups(config):
+        strictest = " and ".join(map(str, limits(group[0], config.sources, config.secrets))) or "none is declared"
+        said = f"{', '.join(group[:-1])} and {group[-1]} draw from one budget (same secrets, method and URL)"
+        lines.append(f"{said}; the strictest of their limits hold: {strictest}")
+    return lines
+
+
+def _groups(config: Config) -> list[tuple[str, ...]]:
+    from collector.sources.identity import sharing
+
+    return [group for group in sharing(config.sources, config.secrets) if len(group) > 1]
+
+
+def _warnings(config: Config) -> list[str]:
+    return [
+        f"budget {name}: no source draws from it; name it as `budget` in a [source.NAME], or take it out"
+        for name in config.budgets
+        if not _drawing(config, name)
+    ]
 
 
 def _drop(config: Config) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import filecmp
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,8 @@ from collector.intake.idfile import Chunk
 from collector.intake.reading import Reading
 from collector.intake.receipt import Receipt
 from collector.model import Trouble
+from collector.output import estimate
+from collector.sources.plan import plan
 from collector.sources.spec import Spec
 from collector.store.batches import Batch
 from collector.store.store import Store
@@ -114,7 +116,7 @@ class Loader:
         if place is not None:
             await self._load(batch, spec, place)
         elif batch.line or self._store.books.of(batch.id).total:
-            await self._open_without_file(batch, spec)
+            await self._open_without_file(batch)
         else:
             log.warning(
                 "loading_dropped", batch=batch.id, file=batch.file, why="the file is gone, and no ID was taken in"
@@ -169,18 +171,18 @@ class Loader:
         try:
             reading = await thread.run(lambda: Reading(place, spec.match, _column(batch.column, spec)))
         except UnreadableFile as error:
-            return await self._load_unreadable(batch, spec, place, str(error))
+            return await self._load_unreadable(batch, place, str(error))
         try:
             batch = await self._load_chunks(batch, reading)
             await thread.run(reading.end)
-            return await self._open(self._receipt(batch, spec, reading), batch)
+            return await self._open(self._receipt(batch, reading), batch)
         finally:
             await thread.run(reading.close)
 
-    async def _load_unreadable(self, batch: Batch, spec: Spec, place: Path, why: str) -> Batch | None:
+    async def _load_unreadable(self, batch: Batch, place: Path, why: str) -> Batch | None:
         """The file was readable when it was found, and is not now."""
         if batch.line or self._store.books.of(batch.id).total:
-            return await self._open_without_file(batch, spec, why)
+            return await self._open_without_file(batch, why)
         await self._reject(place, why)
         await self._forget(batch)
         return None
@@ -220,10 +222,10 @@ class Loader:
         elif seconds < LONGEST_COMMIT / 3:
             self._at_once = min(self._at_once * 2, MOST_AT_ONCE)
 
-    def _receipt(self, batch: Batch, spec: Spec, reading: Reading) -> Receipt:
+    def _receipt(self, batch: Batch, reading: Reading) -> Receipt:
         reader = reading.reader
         return msgspec.structs.replace(
-            self._begun(batch, spec, reader.layout.text),
+            self._begun(batch, reader.layout.text, reading.sample),
             lines=reader.lines,
             headers=reader.headers,
             blank=reader.blank,
@@ -233,14 +235,16 @@ class Loader:
             digest=reading.digest,
         )
 
-    def _begun(self, batch: Batch, spec: Spec, layout: str) -> Receipt:
+    def _begun(self, batch: Batch, layout: str, sample: Sequence[str] = ()) -> Receipt:
         """What can be said of a batch without its file."""
         ids, now = self._store.books.of(batch.id).total, self._clock.wall()
-        return Receipt(batch.id, batch.file or "", batch.source, now, layout, ids, ids, receipt.estimate(ids, spec))
+        terms = estimate.terms(self._config, batch.source, sample)
+        said = estimate.estimate(plan(ids, terms), terms)
+        return Receipt(batch.id, batch.file or "", batch.source, now, layout, ids, ids, said)
 
-    async def _open_without_file(self, batch: Batch, spec: Spec, why: str = "the file is gone") -> Batch:
+    async def _open_without_file(self, batch: Batch, why: str = "the file is gone") -> Batch:
         lost = f"ONLY PART OF THE FILE WAS TAKEN IN, up to line {batch.line:,}: {why}. Drop it again for the rest."
-        return await self._open(msgspec.structs.replace(self._begun(batch, spec, "not known"), warnings=(lost,)), batch)
+        return await self._open(msgspec.structs.replace(self._begun(batch, "not known"), warnings=(lost,)), batch)
 
     async def _open(self, kept: Receipt, batch: Batch) -> Batch:
         """Step four."""

@@ -14,16 +14,19 @@ from collector.intake import files
 from collector.intake.idfile import Chunk, Reader, Refused
 
 SHOWN = 5  # refused lines that the receipt shows
+_SAMPLED, _SAMPLED_AT_ONCE = 2_000, 50  # IDs by which the length of all is judged, and of one chunk
 
 
 class Reading:
-    """The file of a batch while it is read; what is refused streams into refused.csv beside it.
+    """The file of a batch while it is read; what is refused streams into refused.csv beside it, with `keep`.
 
     UnreadableFile or files.Left at once where it cannot be read; nothing here is for two threads at a time.
     """
 
-    def __init__(self, path: Path, match: Callable[[str], str | None], column: str | int | None) -> None:
-        self._path = path
+    def __init__(
+        self, path: Path, match: Callable[[str], str | None], column: str | int | None, *, keep: bool = True
+    ) -> None:
+        self._path, self._keep = path, keep
         self._stream = files.opened(path)
         try:
             self._found = os.fstat(self._stream.fileno())
@@ -36,6 +39,7 @@ class Reading:
         self._broken: str | None = None
         self.refused = 0
         self.first: list[Refused] = []
+        self.sample: list[str] = []  # IDs of all parts of the file
         self.digest = ""
 
     @property
@@ -50,6 +54,8 @@ class Reading:
         except UnreadableFile as error:
             self._broken = f"it could be read up to line {self.reader.lines:,} only: {error}"
             return None
+        if chunk is not None:
+            self.sample += chunk.keys[: min(_SAMPLED_AT_ONCE, _SAMPLED - len(self.sample))]
         if chunk is not None and chunk.refused:
             self._refuse(chunk.refused)
         return chunk
@@ -57,6 +63,8 @@ class Reading:
     def _refuse(self, refused: list[Refused]) -> None:
         self.refused += len(refused)
         self.first += refused[: SHOWN - len(self.first)]
+        if not self._keep:
+            return
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")
         if self._table is None:

@@ -4,14 +4,11 @@ import textwrap
 
 import msgspec
 
-from collector import quantity
-from collector.budget import forecast
 from collector.clock import stamp
 from collector.intake.idfile import Refused
-from collector.sources.spec import Spec
 
 _WIDTH = 88
-_SECONDS_A_CALL = 0.5  # until the API's own pace is known
+_MARGIN = 15
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -24,7 +21,7 @@ class Receipt(msgspec.Struct, frozen=True):
     layout: str
     lines: int
     ids: int
-    estimate: str
+    estimate: tuple[str, ...]  # lines
     headers: int = 0
     blank: int = 0
     refused: int = 0
@@ -38,30 +35,42 @@ class Receipt(msgspec.Struct, frozen=True):
         return max(self.lines - self.ids - self.refused, 0)
 
 
-def estimate(ids: int, spec: Spec) -> str:
-    """Requests and time for so many IDs when nothing else draws from the limits."""
-    calls = forecast.calls(ids, spec.pack)
-    length = quantity.spoken(forecast.seconds(calls, spec.limit, spec.parallel, _SECONDS_A_CALL))
-    said = f"{_counted(calls, 'request')}, about {length}"
-    if spec.limit:
-        return f"{said} ({', '.join(map(str, spec.limit))}; as if nothing else drew from them)"
-    return f"{said} or more: the source declares no limit, so the API's own decides"
-
-
 def text(receipt: Receipt) -> str:
     """The receipt for people, warnings first."""
-    parts = [_warning(warning) for warning in receipt.warnings]
+    parts = [warned(warning) for warning in receipt.warnings]
     parts.append(_facts(receipt))
     if receipt.refused:
         parts.append(_refusals(receipt))
     return "\n".join(parts)
 
 
-def _warning(warning: str) -> str:
+def row(name: str, *lines: str) -> str:
+    """A fact in one line or more."""
+    return "".join(f"{name if not i else '':<{_MARGIN}}{line}\n" for i, line in enumerate(lines))
+
+
+def warned(warning: str) -> str:
+    """A warning that nobody reads past."""
     body = textwrap.fill(
         warning, _WIDTH, initial_indent="!! WARNING: ", subsequent_indent="!! ", break_long_words=False
     )
     return f"{body}\n"
+
+
+def lines(number: int, headers: int, blank: int) -> str:
+    """The lines of a file, with what is no line beside it."""
+    beside = []
+    if headers:
+        beside.append(_counted(headers, "header line"))
+    if blank:
+        beside.append(_counted(blank, "blank line"))
+    return f"{number:,}" + (f" (and {' and '.join(beside)})" if beside else "")
+
+
+def refusals(first: tuple[Refused, ...]) -> str:
+    """The first lines that were refused."""
+    shown = "".join(f"  line {one.line:,}: {one.text}: {one.why}\n" for one in first)
+    return f"Refused, first {len(first)}:\n{shown}"
 
 
 def _facts(receipt: Receipt) -> str:
@@ -71,30 +80,20 @@ def _facts(receipt: Receipt) -> str:
         "batch": str(receipt.batch),
         "taken in": stamp(receipt.at),
         "recognised as": receipt.layout,
-        "lines": _lines(receipt),
+        "lines": lines(receipt.lines, receipt.headers, receipt.blank),
         "IDs taken in": f"{receipt.ids:,}",
         "repeats": f"{receipt.repeats:,}",
         "refused lines": f"{receipt.refused:,}",
         "estimate": receipt.estimate,
         "SHA-256": receipt.digest,
     }
-    return "".join(f"{name:<15}{value}\n" for name, value in facts.items())
-
-
-def _lines(receipt: Receipt) -> str:
-    beside = []
-    if receipt.headers:
-        beside.append(_counted(receipt.headers, "header line"))
-    if receipt.blank:
-        beside.append(_counted(receipt.blank, "blank line"))
-    return f"{receipt.lines:,}" + (f" (and {' and '.join(beside)})" if beside else "")
+    return "".join(row(name, *([value] if isinstance(value, str) else value)) for name, value in facts.items())
 
 
 def _refusals(receipt: Receipt) -> str:
-    shown = "".join(f"  line {one.line:,}: {one.text}: {one.why}\n" for one in receipt.first)
     more = receipt.refused - len(receipt.first)
     end = f"  and {more:,} more; all of them are in refused.csv\n" if more > 0 else "  (also in refused.csv)\n"
-    return f"Refused, first {len(receipt.first)}:\n{shown}{end}"
+    return refusals(receipt.first) + end
 
 
 def _counted(number: int, thing: str) -> str:
