@@ -179,7 +179,7 @@ class WindowAhead(msgspec.Struct, frozen=True):
     limit: int
     seconds: float
     left: int
-    frees: tuple[tuple[float, int], ...]  # when how many of those that are used come free, in order
+    frees: tuple[tuple[float, int], ...]  # when how many come free, in order: those used, or a server's whole window
 
 
 class Outlook(msgspec.Struct, frozen=True):

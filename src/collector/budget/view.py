@@ -94,7 +94,7 @@ def _ahead(budget: str, own: OwnLog, now: float, said: tuple[int, float] | None 
     limit = own.limit
     if said:
         left, until = said
-        frees: tuple[tuple[float, int], ...] = ((until - now, limit.count - left),)
+        frees: tuple[tuple[float, int], ...] = ((until - now, limit.count),)  # a server's window begins anew, whole
     else:
         left = max(0, limit.count - own.used(now))
         frees = tuple((at - now, count) for at, count in own.frees(now, _STEPS))
