@@ -362,6 +362,24 @@ def test_other_limits_lose_no_item(path: Path) -> None:
     play(path, scene)
 
 
+def test_who_waits_while_its_source_gets_a_budget_draws_from_it_too(path: Path) -> None:
+    """The call that was waiting is not let through beside it."""
+
+    async def scene(ledger: Ledger, clock: VirtualClock) -> None:
+        ledger.share("money", HUNDRED)
+        ledger.declare("x", "1", (Limit(1, 60.0),))
+        await ask(ledger, "x", 30)
+        waiting = asyncio.create_task(ask(ledger, "x", 30))
+        await asyncio.sleep(1)
+        ledger.declare("x", "1", (Limit(1, 60.0),), budget="money")
+        await waiting
+        assert ledger.windows()["money"][0].used == 30
+        ledger.retire("x")
+        assert ledger.windows() == {}
+
+    play(path, scene)
+
+
 @dataclass(frozen=True, slots=True)
 class Trip:
     """One call: a pause before it, its round trip, where in it the server counts, and what it brings."""

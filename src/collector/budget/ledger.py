@@ -91,7 +91,7 @@ class Ledger:
             line = self._lines[identity] = Line(Tally(self._journal, identity, self._clock), own, self._clock)
         before = self._sources.get(source)
         if before is not None and before.line is not line:
-            self._leave(source, before.line)
+            self.retire(source)
         self._sources[source] = _Source(line, self._pools[budget] if budget else None, per_call, cost)
         line.sources[source] = Share(limits, plain)
         story = self._journal.past.get(identity)
@@ -100,14 +100,30 @@ class Ledger:
             line.restore(story, self._ago)
             story.frozen = None
 
+    def retire(self, source: str) -> None:
+        """The source draws no more, and its limits hold no longer for those that stay. No slot is lost."""
+        known = self._sources.pop(source, None)
+        if known is None:
+            return
+        line = known.line
+        del line.sources[source]
+        if line.sources:
+            self._refit(next(identity for identity, other in self._lines.items() if other is line), line)
+
+    def resize(self, consumers: int) -> None:
+        """Other `consumers`; calls in the air above them finish."""
+        self.consumers = consumers
+        self._offer_slots()
+
     async def draw(self, source: str, jobs: int, keys: int = 1) -> Permit:
         """Waits for its turn and a permit for a call that asks for so many keys, however long. StoreBusy, holding
         nothing, while the disk is unwell."""
-        line = self._sources[source].line
+        known = self._sources[source]
+        line = known.line
         line.jobs_waiting[source] += jobs
         try:
             async with line.turn:
-                return await self._granted(source, keys)
+                return await self._granted(source, known, keys)
         finally:
             line.jobs_waiting[source] -= jobs
 
@@ -125,11 +141,11 @@ class Ledger:
         known = self._sources[source]
         return view.outlook(known.line, known.pools, self._clock)
 
-    async def _granted(self, source: str, keys: int) -> Permit:
-        line = self._sources[source].line
-        draw = line.head = self._sources[source].draw(keys)
+    async def _granted(self, source: str, known: _Source, keys: int) -> Permit:
+        line, draw = known.line, NOTHING
         try:
             while True:
+                draw = self._drawn_now(source, known, draw, keys)
                 hold = line.hold(self._clock.mono(), draw)
                 _line_up(line, draw, hold)
                 if hold:
@@ -150,6 +166,16 @@ class Ledger:
             line.head = None
             _line_up(line, draw, None)
             self._leave_queue(line)
+
+    def _drawn_now(self, source: str, known: _Source, before: Draw, keys: int) -> Draw:
+        """What the head of a line takes, which may be declared anew while it waits."""
+        latest = self._sources.get(source, known)
+        draw = (latest if latest.line is known.line else known).draw(keys)
+        for pool in before.pools:
+            if pool not in draw.pools:
+                pool.leave(known.line)
+        known.line.head = draw
+        return draw
 
     def _grant(self, line: Line, draw: Draw) -> Permit:
         """Takes everything that a call needs, in one step."""
@@ -204,12 +230,6 @@ class Ledger:
         line.fit(self._past(identity))
         counters = (limit for share in line.sources.values() for limit in share.limits if is_counter(limit))
         self._fit(line.own, identity, counters)
-
-    def _leave(self, source: str, line: Line) -> None:
-        """A source no longer draws from a line; those who stay have their own limits."""
-        del line.sources[source]
-        identity = next(identity for identity, other in self._lines.items() if other is line)
-        self._refit(identity, line)
 
 
 def _line_up(line: Line, draw: Draw, hold: Hold | None) -> None:
