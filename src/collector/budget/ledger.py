@@ -54,16 +54,29 @@ class Ledger:
         line = self._lines.get(identity)
         if line is None:
             line = self._lines[identity] = Line(Tally(self._journal, identity, self._clock), self._clock)
-        before = self._source_lines.get(source)
-        if before is not None and before is not line:
-            del before.sources[source]
+        if self._source_lines.get(source) is not line:
+            self.retire(source)
         self._source_lines[source] = line
         line.sources[source] = limits
+        self._fit(identity, line)
         story = self._journal.past.get(identity)
-        line.fit(tuple((at + self._ago, count) for at, count in story.answers) if story else ())
         if story and story.frozen:
             line.restore(story, self._ago)
             story.frozen = None
+
+    def retire(self, source: str) -> None:
+        """The source draws no more; its limits hold no longer for those that stay. No slot is lost."""
+        line = self._source_lines.pop(source, None)
+        if line is None:
+            return
+        del line.sources[source]
+        if line.sources:
+            self._fit(next(identity for identity, known in self._lines.items() if known is line), line)
+
+    def resize(self, consumers: int) -> None:
+        """Other `consumers`; calls in the air above them finish."""
+        self.consumers = consumers
+        self._offer_slots()
 
     async def draw(self, source: str, jobs: int) -> "Permit":
         """Waits for its turn and a permit, however long. StoreBusy, holding nothing, while the disk is unwell."""
@@ -97,6 +110,10 @@ class Ledger:
             if windows and line.sources:
                 shown[line.name] = tuple(windows)
         return shown
+
+    def _fit(self, identity: str, line: Line) -> None:
+        story = self._journal.past.get(identity)
+        line.fit(tuple((at + self._ago, count) for at, count in story.answers) if story else ())
 
     def _shown(self, told: Told, own: OwnLog, in_air: int, now: float) -> Window:
         limit = own.limit
