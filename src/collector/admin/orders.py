@@ -43,7 +43,8 @@ class Orders:
         """Ends the stop of one source."""
         sources, name = self.sources(), request.match_info["source"]
         if name not in sources:
-            return reply.refusal(404, f"no source {name!r}; declared: {', '.join(sources)}")
+            why = f"no source {name!r}; declared: {', '.join(sources)}"
+            return reply.json({"error": why, "sources": list(sources)}, 404)
         return self._resumed({name: sources[name]})
 
     def _resumed(self, sources: Mapping[str, SourceLive]) -> web.Response:
