@@ -65,9 +65,11 @@ class Running:
 
 
 @asynccontextmanager
-async def dispatching(root: Path, specs: dict[str, Spec], consumers: int = 16) -> AsyncIterator[Running]:
+async def dispatching(
+    root: Path, specs: dict[str, Spec], consumers: int = 16, clock: Clock | None = None
+) -> AsyncIterator[Running]:
     """Dispatch over a store in `root`, ended on leaving as a kill would end it: without any farewell."""
-    clock = Clock()
+    clock = clock or Clock()
     ledger = Ledger.open(root / "ledger", clock, consumers)
     async with stores.opened(root / "collector.db", clock) as store, Client() as client:
         ended, crew = asyncio.Event(), Crew()

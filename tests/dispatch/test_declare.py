@@ -73,18 +73,22 @@ async def test_a_call_in_the_air_is_read_as_it_was_sent(tmp_path: Path) -> None:
 
 
 async def test_a_changed_source_has_no_more_calls_in_the_air_than_it_may(tmp_path: Path) -> None:
-    """However often it changes, `parallel` holds for the old and the new calls together."""
+    """However often it changes, `parallel` holds for the calls of all its declarations together."""
     async with StandIn(QUICK) as api, dispatching(tmp_path, {"posts": packed(api.url, pack=5)}) as running:
         api.answering.clear()
-        batch = await running.add(IDS)
+        first = await running.add(IDS[:20])
+        await api.verdicts.reached(4)
+        running.declare({"posts": packed(api.url, pack=6)})
+        second = await running.add(IDS[20:])
         await api.verdicts.reached(8)
-        for pack in range(6, 20):
+        for pack in range(7, 20):
             running.declare({"posts": packed(api.url, pack=pack)})
-            for _ in range(20):
+            running.declare({"posts": packed(api.url, pack=pack + 20)})
+            for _ in range(40):
                 await asyncio.sleep(0)
             assert running.dispatcher.calls_in_the_air == 8
         api.answering.set()
-        await running.finished(batch)
+        await running.finished(first, second)
         assert set(asked(api).values()) == {1}
 
 

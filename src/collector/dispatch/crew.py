@@ -31,7 +31,7 @@ class Crew:
     def join(self, actors: Iterable[Feeder | Consumer]) -> None:
         """More of them. A consumer begins when one of its source that has retired has landed, where there is one in
         the air: no source has more calls in the air than it may."""
-        leaving = [(consumer.source, task) for consumer, task in self._carrying.items() if consumer.stopping]
+        leaving = [(c.source, task) for c, task in self._carrying.items() if c.stopping and c.in_the_air]
         for actor in actors:
             if self._start is None:
                 self._waiting.append(actor)
