@@ -33,7 +33,10 @@ def resume(source: str | None, every: bool, config_path: Path | None, as_json: b
 @option.config_file
 @option.as_json
 def reload(config_path: Path | None, as_json: bool) -> None:
-    """Let the running service read its configuration again; one with problems is refused whole."""
+    """Let the running service read its configuration again.
+
+    One with problems is refused whole, and all of them are told.
+    """
     status, told = _ordered(config_path, "/reload")
     _expect(status, told, 200, 422)
     if told["problems"]:
