@@ -10,13 +10,13 @@ from functools import partial
 import structlog
 
 from collector import __version__
-from collector.admin.api import Health
 from collector.admin.app import application
 from collector.admin.listen import controlled, listening
+from collector.admin.orders import Orders
 from collector.budget.ledger import Ledger
 from collector.clock import Clock
 from collector.config import Config
-from collector.dispatch.consumer import Consumer
+from collector.dispatch.crew import Crew, end
 from collector.dispatch.dispatcher import Dispatcher
 from collector.dispatch.timekeeper import Timekeeper
 from collector.errors import CollectorError
@@ -26,8 +26,10 @@ from collector.intake.loader import Loader
 from collector.intake.watcher import Watcher
 from collector.model import BatchId, Live, Trouble, Why
 from collector.output.folder import Folder
+from collector.output.health import Health, health
 from collector.output.snapshot import Snapshot
 from collector.output.status import snapshot
+from collector.reload import Reloader
 from collector.sources.http import Client
 from collector.sources.identity import identity
 from collector.store import store as stores
@@ -46,16 +48,14 @@ class App:
         self.admin_url: str | None = None
         self.started_at = self.clock.wall()
         self._stopping = asyncio.Event()
-        self._hurried = False
-        self._landing: list[asyncio.Task[None]] = []  # what a second stop hurries
+        self._crew = Crew()
+        self._reloader = Reloader(config, self._take_up, self.clock)
 
     def stop(self) -> None:
         """Begins an orderly stop; called again, it does not wait for the calls in the air."""
         if self._stopping.is_set():
             log.warning("stop_hurried")
-            self._hurried = True
-            for task in self._landing:
-                task.cancel()
+            self._crew.hurry()
         self._stopping.set()
 
     def snapshot(self) -> Snapshot:
@@ -65,7 +65,7 @@ class App:
     async def run(self, *, signals: bool = True) -> None:
         """Works until it is stopped. CollectorError in plain words when it cannot start or go on.
 
-        With `signals`, SIGTERM and SIGINT stop it.
+        With `signals`, SIGTERM and SIGINT stop it, and at SIGHUP it reads its configuration again.
         """
         asyncio.get_running_loop().set_exception_handler(Complaints())
         async with AsyncExitStack() as stack:
@@ -97,8 +97,9 @@ class App:
 
     def _listen_for_signals(self, stack: AsyncExitStack) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
+        handlers = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self._reloader.ask}
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
             stack.callback(_ignore, loop, number)
 
     async def _open(self, stack: AsyncExitStack) -> None:
@@ -108,34 +109,47 @@ class App:
         self._store = await stack.enter_async_context(stores.opened(config.root / "collector.db", clock))
         self._ledger = Ledger.open(config.root / "budgets.log", clock, config.service.consumers)
         stack.callback(self._ledger.close)
-        await self._declare()
-        self._client = await stack.enter_async_context(Client(config.sources, config.secrets))
+        self._hash_key = await self._store.hash_key()
+        client = await stack.enter_async_context(Client())
         self._loader = Loader(config, self._store, clock, self._opened)
         self._watcher = Watcher(config, self._loader, clock)
         self._folder = Folder(config.batches, self._store, config.sources, self.snapshot, clock, spent=self._spent)
-        self._dispatcher = Dispatcher(
-            config.sources, self._store, self._ledger, self._client, clock, self._folder.ended
-        )
+        self._dispatcher = Dispatcher(self._store, self._ledger, client, clock, self._folder.ended, self._crew)
+        self._declare()
         kept = await self._store.hours.load()
         self._timekeeper = Timekeeper(kept, self._store, self._dispatcher, self._ledger, clock)
         admin = partial(application, self.snapshot, self._health)
-        await stack.enter_async_context(controlled(admin(None), config.control))
+        orders = Orders(self._dispatcher.sources, self._dispatcher.resume, self._reloader.ask)
+        await stack.enter_async_context(controlled(admin(None, orders), config.control))
         self.admin_url = await stack.enter_async_context(listening(admin(frozenset(config.admin.hosts)), config.admin))
 
-    async def _declare(self) -> None:
-        config, key = self.config, await self._store.hash_key()
+    def _declare(self) -> None:
+        """Tells the ledger and dispatch what the sources are, at the start and at each reload."""
+        config = self.config
         for name, budget in config.budgets.items():
             self._ledger.share(name, budget.limit)
         for name, spec in config.sources.items():
             self._ledger.declare(
                 name,
-                identity(spec, config.secrets, key),
+                identity(spec, config.secrets, self._hash_key),
                 spec.limit,
                 plain=spec.window == "plain",
                 budget=spec.budget,
                 per_call=spec.per_call,
                 cost=spec.cost,
             )
+        self._dispatcher.declare(config.sources, config.secrets)
+
+    def _take_up(self, config: Config) -> None:
+        """Another configuration, in one step without an await: nobody sees half of it, and no stop cuts it in two."""
+        for gone in self.config.sources.keys() - config.sources.keys():
+            self._ledger.retire(gone)
+        self.config = config
+        self._ledger.resize(config.service.consumers)
+        self._declare()
+        self._loader.reconfigure(config)
+        self._watcher.reconfigure(config)
+        self._folder.reconfigure(config.sources)
 
     def _spent(self, batch: BatchId) -> Mapping[Why, float]:
         return self._timekeeper.spent(batch)
@@ -151,28 +165,18 @@ class App:
             recorder = group.create_task(dispatcher.recorder.run())
             folder = group.create_task(self._folder.run())
             timekeeper = group.create_task(self._timekeeper.run())
-            consumers = {group.create_task(consumer.run()): consumer for consumer in dispatcher.consumers}
-            taking = [group.create_task(feeder.run()) for feeder in dispatcher.feeders]
-            taking.append(group.create_task(self._watcher.run()))
+            self._crew.begin(group.create_task)
+            taking = [group.create_task(self._reloader.run()), group.create_task(self._watcher.run())]
             self.ready.set()
             log.info("ready", admin=self.admin_url, open_jobs=self.snapshot().jobs.open)
             await self._stopping.wait()
             log.info("stopping", calls_in_the_air=dispatcher.calls_in_the_air)
-            await _end(taking)
-            dispatcher.stop()
-            await self._land(consumers)
+            await end(taking)
+            await self._crew.stop_feeding()
+            await self._crew.land(self.config.service.grace)
             await self._record_the_last()
-            await _end([folder, recorder, timekeeper])
+            await end([folder, recorder, timekeeper])
             await self._timekeeper.close()
-
-    async def _land(self, consumers: dict[asyncio.Task[None], Consumer]) -> None:
-        """Whoever waits stops at once; calls in the air may finish within the grace."""
-        self._landing = [task for task, consumer in consumers.items() if consumer.in_the_air]
-        await _end([task for task in consumers if task not in self._landing])
-        if self._landing:
-            grace = 0 if self._hurried else self.config.service.grace
-            _, late = await asyncio.wait(self._landing, timeout=grace)
-            await _end(list(late))
 
     async def _record_the_last(self) -> None:
         try:
@@ -193,7 +197,12 @@ class App:
             budgets=self._ledger.windows(),
             sources=dispatcher.sources(),
             outlooks={name: self._ledger.outlook(name) for name in self.config.sources},
-            troubles=(*self._disk_trouble(), *self._watcher.troubles(), *self._folder.troubles()),
+            troubles=(
+                *self._disk_trouble(),
+                *self._reloader.troubles(),
+                *self._watcher.troubles(),
+                *self._folder.troubles(),
+            ),
             time=self._timekeeper.totals(),
         )
 
@@ -203,21 +212,13 @@ class App:
         return (Trouble("disk", why, str(self.config.root), self.clock.wall()),) if why else ()
 
     def _health(self) -> Health:
-        trouble = self._disk_trouble()
-        return Health(not trouble, trouble[0].what if trouble else None)
+        return health(self._store, self._live())
 
 
 def _ignore(loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
     """A process that is at its end is not to be killed by one more signal, but to end with its exit code."""
     loop.remove_signal_handler(number)
     signal.signal(number, signal.SIG_IGN)
-
-
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
 
 
 def _first(group: BaseExceptionGroup[CollectorError]) -> CollectorError:

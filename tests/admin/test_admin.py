@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.admin.api import Health
 from collector.admin.app import application
 from collector.admin.guard import is_ours
 from collector.admin.listen import controlled, listening
 from collector.config import Admin
 from collector.errors import CollectorError
+from collector.output.health import Health
 from collector.output.snapshot import JobCounts, Snapshot
 
 SNAPSHOT = Snapshot(

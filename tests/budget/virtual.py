@@ -16,8 +16,11 @@ _TICK = 1e-7  # no clock stands still; aiolimiter would ask again and again for 
 
 class _Jumping(selectors.SelectSelector):
     now = 1_000.0
+    patience = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self.patience and timeout != 0 and (ready := super().select(timeout and self.patience)):
+            return ready
         if timeout is None:
             raise RuntimeError("everybody waits and nothing is to come")
         self.now += max(_TICK, timeout)
@@ -25,11 +28,13 @@ class _Jumping(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """A loop without real time, and with a monotonic clock of its own."""
+    """A loop without real time, and with a monotonic clock of its own. Where threads or sockets are at work too, time
+    jumps only after `patience` real seconds without a word from them."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = 0.0) -> None:
         self.number = next(_numbers)
         self._jumping = _Jumping()
+        self._jumping.patience = patience
         super().__init__(self._jumping)
 
     def time(self) -> float:
@@ -54,7 +59,7 @@ class VirtualClock(Clock):
         return f"{loop.number}, {self.boots}"
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
+def run(main: Coroutine[Any, Any, T], patience: float = 0.0) -> T:
     """What the coroutine returns, run in virtual time."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(patience)) as runner:
         return runner.run(main)

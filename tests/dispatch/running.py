@@ -1,13 +1,14 @@
 """The whole of dispatch, running against the stand-in API without intake or admin."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from collector.budget.ledger import Ledger
 from collector.clock import Clock
+from collector.dispatch.crew import Crew
 from collector.dispatch.dispatcher import Dispatcher
 from collector.model import BatchState
 from collector.sources.http import Client
@@ -42,6 +43,12 @@ class Running:
         self.store, self.dispatcher, self.ledger = store, dispatcher, ledger
         self.ended = asyncio.Event()
 
+    def declare(self, specs: dict[str, Spec]) -> None:
+        """What a start and a reload do."""
+        for name, spec in specs.items():
+            self.ledger.declare(name, name, spec.limit)
+        self.dispatcher.declare(specs, {})
+
     async def add(self, keys: list[str], source: str = "posts", name: str = "ids") -> Batch:
         """A batch with these IDs, open."""
         batch = await self.store.batches.begin(source, name, "file")
@@ -58,24 +65,26 @@ class Running:
 
 
 @asynccontextmanager
-async def dispatching(root: Path, specs: dict[str, Spec], consumers: int = 16) -> AsyncIterator[Running]:
+async def dispatching(
+    root: Path, specs: dict[str, Spec], consumers: int = 16, clock: Clock | None = None
+) -> AsyncIterator[Running]:
     """Dispatch over a store in `root`, ended on leaving as a kill would end it: without any farewell."""
-    clock = Clock()
+    clock = clock or Clock()
     ledger = Ledger.open(root / "ledger", clock, consumers)
-    for name, spec in specs.items():
-        ledger.declare(name, name, spec.limit)
-    async with stores.opened(root / "collector.db", clock) as store, Client(specs, {}) as client:
-        ended = asyncio.Event()
-        dispatcher = Dispatcher(specs, store, ledger, client, clock, ended.set)
-        running = Running(store, dispatcher, ledger)
+    async with stores.opened(root / "collector.db", clock) as store, Client() as client:
+        ended, crew = asyncio.Event(), Crew()
+        running = Running(store, Dispatcher(store, ledger, client, clock, ended.set, crew), ledger)
         running.ended = ended
+        running.declare(specs)
         async with asyncio.TaskGroup() as group:
-            runs = [
-                dispatcher.recorder.run,
-                *(f.run for f in dispatcher.feeders),
-                *(c.run for c in dispatcher.consumers),
-            ]
-            tasks = [group.create_task(run()) for run in runs]
+            tasks: list[asyncio.Task[None]] = []
+
+            def start(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+                tasks.append(group.create_task(work))
+                return tasks[-1]
+
+            start(running.dispatcher.recorder.run())
+            crew.begin(start)
             yield running
             for task in tasks:
                 task.cancel()

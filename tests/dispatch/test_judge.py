@@ -285,3 +285,29 @@ def test_an_id_that_cannot_be_asked_for_counts_for_nothing_else() -> None:
         verdict = weigh(one, call(str(number)), Refused(0, "malformed"))
         assert only(verdict.outcomes) == Invalid("malformed")
         assert verdict.stop is None
+
+
+def test_a_resumed_source_is_weighed_as_after_a_start() -> None:
+    """What stopped it is forgotten: one more bad answer does not stop it, as many as the rule says do."""
+    one = judge(ONE)
+    denied = Denied(401, "unauthorized")
+    assert weigh(one, call("1"), denied).stop is None
+    assert weigh(one, call("2"), denied).stop is not None
+    one.resume(ever_good=False)
+    assert weigh(one, call("3"), denied).stop is None
+    assert weigh(one, call("4"), denied).stop is not None
+    wrong = judge(ONE)
+    assert any(weigh(wrong, call(str(n)), Unreadable("not-json")).stop for n in range(ALIKE_STOPS))
+    wrong.resume(ever_good=False)
+    again = [weigh(wrong, call(str(n)), Unreadable("not-json")).stop is None for n in range(ALIKE_STOPS)]
+    assert again == [True] * (ALIKE_STOPS - 1) + [False]
+
+
+def test_a_source_that_is_resumed_after_not_found_alone_is_believed() -> None:
+    """Somebody looked and let it go on: the IDs are gone, and it does not stop for them again."""
+    doubted = judge(ONE)
+    assert any(weigh(doubted, call(str(n)), Missing("http-404")).stop for n in range(ALIKE_STOPS))
+    doubted.resume(ever_good=True)
+    for number in range(3 * ALIKE_STOPS):
+        verdict = weigh(doubted, call(str(number)), Missing("http-404"))
+        assert (only(verdict.outcomes), verdict.stop) == (Gone("http-404"), None)

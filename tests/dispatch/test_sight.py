@@ -8,6 +8,7 @@ import pytest
 
 from collector.budget.ledger import Ledger
 from collector.clock import Clock
+from collector.dispatch.crew import Crew
 from collector.dispatch.dispatcher import Dispatcher
 from collector.dispatch.sight import Sight, sights, why
 from collector.model import BatchId, BatchState, Call, Job, PutOff, Result, Why
@@ -66,8 +67,9 @@ async def test_what_is_in_memory_says_where_the_time_goes(tmp_path: Path) -> Non
     ledger = Ledger.open(tmp_path / "ledger", clock, 16)
     for name, spec in specs.items():
         ledger.declare(name, "shared", spec.limit)
-    async with stores.opened(tmp_path / "c.db", clock) as store, Client(specs, {}) as client:
-        dispatcher = Dispatcher(specs, store, ledger, client, clock, lambda: None)
+    async with stores.opened(tmp_path / "c.db", clock) as store, Client() as client:
+        dispatcher = Dispatcher(store, ledger, client, clock, lambda: None, Crew())
+        dispatcher.declare(specs, {})
         scene, lane = Scene(store, dispatcher, ledger), dispatcher.lanes["posts"]
         assert scene.seen() is Why.IDLE
         batch = await store.batches.begin("posts", "ids", "file")
@@ -75,15 +77,15 @@ async def test_what_is_in_memory_says_where_the_time_goes(tmp_path: Path) -> Non
         assert scene.seen() is Why.BUSY
         batch = await store.batches.open(batch, lines=2, refused=0, digest="", layout="", warnings=[])
         assert scene.seen() is Why.BUSY
-        jobs = tuple(lane.take(await store.jobs.queued(batch.id, "", 9)))
+        jobs = tuple(lane.taken.take(await store.jobs.queued(batch.id, "", 9)))
         assert [job.key for job in jobs] == ["1", "2"]
-        lane.sent(Call("posts", jobs, ("1", "2")))
+        lane.taken.sent(Call("posts", jobs, ("1", "2")))
         assert scene.seen() is Why.NETWORK
-        lane.landed()
+        lane.taken.landed()
         assert scene.seen() is Why.BUSY
         put_off = tuple((job, PutOff(60, "http-500")) for job in jobs)
         await store.jobs.record([Result("posts", jobs, put_off, at=clock.wall())])
-        lane.settle(list(jobs))
+        lane.taken.settle(list(jobs))
         assert scene.seen() is Why.BACKOFF
         lane.trouble = "the disk is full"
         assert scene.seen() is Why.DISK
@@ -108,13 +110,14 @@ async def test_who_shares_a_budget_waits_only_with_something_to_send(tmp_path: P
     ledger = Ledger.open(tmp_path / "ledger", clock, 16)
     for name, spec in specs.items():
         ledger.declare(name, "shared", spec.limit)
-    async with stores.opened(tmp_path / "c.db", clock) as store, Client(specs, {}) as client:
-        dispatcher = Dispatcher(specs, store, ledger, client, clock, lambda: None)
+    async with stores.opened(tmp_path / "c.db", clock) as store, Client() as client:
+        dispatcher = Dispatcher(store, ledger, client, clock, lambda: None, Crew())
+        dispatcher.declare(specs, {})
         for name in specs:
             batch = await store.batches.begin(name, "ids", "file")
             batch, _ = await store.batches.load_chunk(batch, ["1"], 1)
             await store.batches.open(batch, lines=1, refused=0, digest="", layout="", warnings=[])
-        [job] = dispatcher.lanes["posts"].take([Job(BatchId(1), "1")])
+        [job] = dispatcher.lanes["posts"].taken.take([Job(BatchId(1), "1")])
         other = Job(BatchId(2), "1")
         result = Result("others", (other,), ((other, PutOff(60, "http-500")),), at=clock.wall())
         await store.jobs.record([result])

@@ -13,6 +13,7 @@ import pytest
 
 from collector.budget.ledger import Ledger
 from collector.clock import unstamp
+from collector.dispatch.crew import Crew
 from collector.dispatch.dispatcher import Dispatcher
 from collector.dispatch.timekeeper import WRITE_EVERY, WRITE_IDLE_EVERY, Timekeeper
 from collector.model import Why
@@ -36,8 +37,9 @@ async def keeping(root: Path, clock: Standing, specs: dict[str, Spec]) -> AsyncI
     ledger = Ledger.open(root / "ledger", clock, 16)
     for name, spec in specs.items():
         ledger.declare(name, name, spec.limit)
-    async with stores.opened(root / "collector.db", clock) as store, Client(specs, {}) as client:
-        dispatcher = Dispatcher(specs, store, ledger, client, clock, lambda: None)
+    async with stores.opened(root / "collector.db", clock) as store, Client() as client:
+        dispatcher = Dispatcher(store, ledger, client, clock, lambda: None, Crew())
+        dispatcher.declare(specs, {})
         yield Timekeeper(await store.hours.load(), store, dispatcher, ledger, clock), store
     ledger.close()
 

@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector.model import Failed, Found, Gone, Invalid, Outcome, Why
+from collector.model import Failed, Found, Gone, Invalid, Outcome, SourceLive, Why
 from collector.output.folder import Folder
 from collector.output.snapshot import Snapshot
 from collector.output.status import snapshot
 from collector.store.store import Store
-from tests.output.given import LIVE, SPECS, Standing, found, recorded, taken_in
+from tests.output.given import LIVE, SPECS, Standing, found, live, recorded, taken_in
 
 
 @pytest.fixture
@@ -231,6 +231,29 @@ async def test_the_status_of_an_open_batch_is_rewritten_when_its_numbers_change(
     await recorded(store, batch.id, {"1": found("1")})
     await folder.refresh()
     assert "1 found" in path.read_text()
+
+
+async def test_the_status_of_a_batch_names_the_stop_of_its_source(store: Store, batches: Path, clock: Standing) -> None:
+    """Though no number has changed, the next look writes the cause and what to do, and the one after its end the
+    end."""
+    batch = await taken_in(store, ["1"])
+    (batches / batch.folder).mkdir()
+    sources = {"posts": SourceLive("running", None)}
+
+    def shown() -> Snapshot:
+        return snapshot(store, live(sources=dict(sources)), SPECS, clock.wall(), clock)
+
+    folder = Folder(batches, store, SPECS, shown, clock)
+    path = batches / batch.folder / "status.txt"
+    await folder.refresh()
+    assert "stopped" not in path.read_text()
+    sources["posts"] = SourceLive("stopped", "no credit left: top it up, then `collector resume --source posts`")
+    await folder.refresh()
+    said = " ".join(path.read_text().split())
+    assert "source posts is stopped: no credit left: top it up, then `collector resume --source posts`" in said
+    sources["posts"] = SourceLive("running", None)
+    await folder.refresh()
+    assert "stopped" not in path.read_text()
 
 
 async def test_a_status_that_cannot_be_written_is_a_trouble(store: Store, batches: Path, clock: Standing) -> None:

@@ -19,6 +19,7 @@ from collector.errors import NoPermit, RequestError
 from collector.host.secret import Secret
 from collector.sources.answer import Answer, Good, Unreadable, read
 from collector.sources.http import Client
+from collector.sources.request import Endpoint
 from collector.sources.spec import Spec
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{"id":1}'
@@ -34,6 +35,13 @@ class Permit:
         if self.spent == self.most:
             raise NoPermit("no permit left")
         self.spent += 1
+
+
+class Asker(Client):
+    """A client with the one source that a test asks."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
 
 
 @dataclass
@@ -76,9 +84,9 @@ class Wire:
     def targets(self) -> list[str]:
         return [head.split(" ", 2)[1] for head in self.heads]
 
-    def client(self, **keys: Any) -> Client:
+    def client(self, **keys: Any) -> "Asker":
         table = {"url": f"http://127.0.0.1:{self.port}/v1", "params": {"id": "{id}"}, "timeout": "5s", **keys}
-        return Client({"s": Spec.model_validate(table)}, {"key": Secret("s3cret-key")})
+        return Asker(Endpoint(Spec.model_validate(table), {"key": Secret("s3cret-key")}))
 
 
 @asynccontextmanager
@@ -91,12 +99,12 @@ async def wire(reply: Callable[[int], bytes | None] | bytes, *, close_after: boo
         await state.hang_up()
 
 
-async def ask(client: Client, *keys: str, permit: Permit | None = None) -> Answer:
+async def ask(client: Asker, *keys: str, permit: Permit | None = None) -> Answer:
     async with client:
-        return await client.ask("s", keys or ("1",), permit or Permit())
+        return await client.ask(client.endpoint, keys or ("1",), permit or Permit())
 
 
-async def failure(client: Client, permit: Permit | None = None, key: str = "1") -> RequestError:
+async def failure(client: Asker, permit: Permit | None = None, key: str = "1") -> RequestError:
     with pytest.raises(RequestError) as caught:
         await ask(client, key, permit=permit)
     assert "s3cret" not in f"{caught.value} {caught.value.__cause__}"
@@ -134,8 +142,8 @@ async def test_a_body_goes_as_it_was_built() -> None:
 async def test_cookies_are_neither_kept_nor_sent() -> None:
     """A call has nothing to do with the one before."""
     async with wire(OK.replace(b"\r\n", b"\r\nSet-Cookie: a=b\r\n", 1)) as server, server.client() as client:
-        await client.ask("s", ("1",), Permit())
-        await client.ask("s", ("2",), Permit())
+        await client.ask(client.endpoint, ("1",), Permit())
+        await client.ask(client.endpoint, ("2",), Permit())
     assert "cookie" not in server.heads[1].lower()
 
 
@@ -146,18 +154,18 @@ def dropping(number: int) -> bytes | None:
 async def test_a_silent_resend_spends_a_second_permit() -> None:
     """A GET that met a dropped keep-alive connection is sent again by aiohttp itself, and that is a wire request."""
     async with wire(dropping) as server, server.client() as client:
-        await client.ask("s", ("1",), Permit())
+        await client.ask(client.endpoint, ("1",), Permit())
         permit = Permit()
-        answer = await client.ask("s", ("2",), permit)
+        answer = await client.ask(client.endpoint, ("2",), permit)
     assert (answer.status, permit.spent, len(server.heads)) == (200, 2, 3)
 
 
 async def test_a_resend_without_a_permit_breaks_the_call_off() -> None:
     """Nothing more goes on the wire when no permit is left."""
     async with wire(dropping) as server, server.client() as client:
-        await client.ask("s", ("1",), Permit())
+        await client.ask(client.endpoint, ("1",), Permit())
         with pytest.raises(NoPermit):
-            await client.ask("s", ("2",), Permit(1))
+            await client.ask(client.endpoint, ("2",), Permit(1))
     assert len(server.heads) == 2
 
 
@@ -275,7 +283,7 @@ async def test_an_empty_body_that_claims_to_be_gzip_is_unreadable() -> None:
     async with wire(packed_body(b"")) as server:
         client = server.client()
         answer = await ask(client)
-    reading = read(client.endpoints["s"].spec, ("1",), answer)
+    reading = read(client.endpoint.spec, ("1",), answer)
     assert isinstance(reading, Unreadable)
     assert reading.reason == "empty"
 
@@ -344,7 +352,7 @@ async def test_as_many_calls_as_wanted_are_in_the_air() -> None:
     async with await asyncio.start_server(meet, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         async with Wire(lambda _: OK, port=port).client(parallel=150) as client, asyncio.TaskGroup() as group:
-            calls = [group.create_task(client.ask("s", (str(number),), Permit())) for number in range(150)]
+            calls = [group.create_task(client.ask(client.endpoint, (str(number),), Permit())) for number in range(150)]
     assert {call.result().status for call in calls} == {200}
 
 
@@ -352,7 +360,7 @@ async def test_an_answer_read_from_the_wire_finds_its_id() -> None:
     """Client and reading fit together."""
     async with wire(OK) as server:
         client = server.client()
-        reading = read(client.endpoints["s"].spec, ("1",), await ask(client))
+        reading = read(client.endpoint.spec, ("1",), await ask(client))
     assert isinstance(reading, Good)
     assert set(reading.found) == {"1"}
 
@@ -384,7 +392,7 @@ async def _ask_hostile(keys: list[str]) -> None:
         url = f"http://127.0.0.1:{server.port}/v1/{{id}}/posts?a=1"
         async with server.client(url=url, params={"p": "{id}", "q": "2"}) as client:
             for key in keys:
-                await client.ask("s", (key,), Permit())
+                await client.ask(client.endpoint, (key,), Permit())
         assert len(server.heads) == len(keys)
         for key, head, target in zip(keys, server.heads, server.targets(), strict=True):
             parts = urlsplit(target)

@@ -2,19 +2,12 @@
 
 from collections.abc import Callable
 
-import msgspec
 from aiohttp import hdrs, web
 
 from collector.admin import reply
+from collector.output.health import Health
 from collector.output.snapshot import Snapshot
 from collector.output.text import text
-
-
-class Health(msgspec.Struct, frozen=True):
-    """Whether the service does its work; `why` not, in a plain sentence."""
-
-    ok: bool
-    why: str | None = None
 
 
 class Api:

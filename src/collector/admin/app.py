@@ -5,15 +5,21 @@ from collections.abc import Callable
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
-from collector.admin.api import Api, Health
+from collector.admin.api import Api
 from collector.admin.guard import host_check, in_json
+from collector.admin.orders import Orders
+from collector.output.health import Health
 from collector.output.snapshot import Snapshot
 
 
 def application(
-    status: Callable[[], Snapshot], health: Callable[[], Health], hosts: frozenset[str] | None
+    status: Callable[[], Snapshot],
+    health: Callable[[], Health],
+    hosts: frozenset[str] | None,
+    orders: Orders | None = None,
 ) -> web.Application:
-    """The application; `hosts` are more names that are ours, None for the control socket, which no browser reaches."""
+    """The application; `hosts` are more names that are ours, None for the control socket, which no browser reaches and
+    which alone takes `orders`."""
     middlewares: list[Middleware] = [in_json]
     if hosts is not None:
         middlewares.append(host_check(hosts))
@@ -24,6 +30,7 @@ def application(
         [
             web.get("/status", api.status),
             web.get("/healthz", api.healthz),
+            *(orders.routes() if orders else []),
         ]
     )
     return app

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from collector.cli import option
 from collector.errors import CollectorError
@@ -33,18 +34,31 @@ class _Connection(HTTPConnection):
 
 def ask(config: Config, path: str) -> bytes:
     """The body of the running service's answer to a GET; NotRunning when there is none, in words for people."""
+    status, body = _answer(config, "GET", path)
+    if status != 200:
+        raise CollectorError(f"{path}: the service answered {status}: {body.decode(errors='replace').strip()}")
+    return body
+
+
+def order(config: Config, path: str) -> tuple[int, Any]:
+    """Status and document of the running service's answer to a POST; NotRunning as `ask`."""
+    status, body = _answer(config, "POST", path)
+    try:
+        return status, json.loads(body)
+    except ValueError as error:
+        raise CollectorError(f"{path}: the service answered {status} in words that are no JSON") from error
+
+
+def _answer(config: Config, method: str, path: str) -> tuple[int, bytes]:
     try:
         with _connected(config) as connection:
-            connection.request("GET", path)
+            connection.request(method, path)
             answer = connection.getresponse()
-            body = answer.read()
+            return answer.status, answer.read()
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise NotRunning(_nobody(config)) from error
     except (OSError, HTTPException) as error:
         raise CollectorError(f"no answer from {config.control}: {error or type(error).__name__}") from error
-    if answer.status != 200:
-        raise CollectorError(f"{path}: the service answered {answer.status}: {body.decode(errors='replace').strip()}")
-    return body
 
 
 @contextmanager

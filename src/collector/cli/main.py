@@ -10,7 +10,7 @@ from typing import IO, Any, NoReturn
 import click
 
 from collector import __version__
-from collector.cli import add, demo, plan, serve, setup, status
+from collector.cli import add, demo, orders, plan, serve, setup, status
 from collector.errors import CollectorError, UsageError
 
 
@@ -71,7 +71,10 @@ def cli() -> None:
     """Drop a list of IDs in a folder; read what an API says of each, within its limits, across crashes."""
 
 
-for command in (setup.init, setup.check, serve.run, plan.plan, add.add, status.status, demo.demo):
+for command in (
+    *(setup.init, setup.check, serve.run, plan.plan, add.add, status.status),
+    *(orders.resume, orders.reload, demo.demo),
+):
     cli.add_command(command)
 
 

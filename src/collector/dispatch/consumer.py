@@ -43,13 +43,18 @@ class Waits:
 
 
 class Consumer:
-    """The actor that carries calls of one source; several share its lane and its judge."""
+    """The actor that carries calls of one source as it is declared; several share its lane and its judge."""
 
     def __init__(self, lane: Lane, judge: Judge, ledger: Ledger, client: Client, record: Record, clock: Clock) -> None:
         self._lane, self._judge, self._ledger, self._client = lane, judge, ledger, client
         self._record, self._clock = record, clock
-        self.in_the_air = False  # a stop waits for it
+        self.in_the_air = False  # a stop or a reload waits for it
         self.stopping = False
+
+    @property
+    def source(self) -> str:
+        """Whose calls it carries."""
+        return self._lane.name
 
     async def run(self) -> None:
         """Carries calls until it is cancelled or told to stop."""
@@ -57,15 +62,18 @@ class Consumer:
             await self._carry(await self._lane.queue.get())
 
     async def _carry(self, call: Call) -> None:
-        waits = Waits()
-        while not self.stopping:
-            await self._lane.running()
-            await self._lane.breaker.passable()
-            try:
-                if await self._try(call, waits):
-                    return
-            except StoreBusy as error:
-                await self._disk_trouble(error)
+        waits, done = Waits(), False
+        try:
+            while not (done or self.stopping):
+                await self._lane.running()
+                await self._lane.breaker.passable()
+                try:
+                    done = await self._try(call, waits)
+                except StoreBusy as error:
+                    await self._disk_trouble(error)
+        finally:
+            if not done:
+                self._lane.taken.give_back(call.jobs)
 
     async def _try(self, call: Call, waits: Waits) -> bool:
         """Whether the call came to something; if not it was told to wait, or could not leave yet."""
@@ -92,10 +100,10 @@ class Consumer:
         """Sends the call and hands over its outcomes; False when it was told to wait and is to be sent again."""
         was_closed = self._lane.breaker.closed
         began = self._clock.mono()
-        self._lane.sent(call)
+        self._lane.taken.sent(call)
         self._lane.trouble = None
         try:
-            got = await self._client.ask(self._lane.name, call.keys, permit)
+            got = await self._client.ask(self._lane.endpoint, call.keys, permit)
         except RequestError as error:
             verdict = self._weigh(call, _without_answer(error), was_closed=was_closed)
             await self._hand_over(call, verdict, self._attempt(None, {}, error.reason, began))
@@ -103,14 +111,14 @@ class Consumer:
             verdict = Verdict(tuple((job, PutOff(NO_PERMIT_DELAY, "no-permit")) for job in call.jobs))
             await self._hand_over(call, verdict, None)
         except StoreBusy:
-            self._lane.back(call)
+            self._lane.taken.back(call)
             raise
         else:
             if permit.answered(got.status, got.headers) is Signal.WAIT:
                 return await self._told_to_wait(call, got, began, waits)
             await self._read(call, got, permit, began, was_closed=was_closed)
         finally:
-            self._lane.landed()
+            self._lane.taken.landed()
         return True
 
     async def _told_to_wait(self, call: Call, got: Answer, began: float, waits: Waits) -> bool:
@@ -121,13 +129,13 @@ class Consumer:
         if waits.times >= HELD_BACK:
             await self._hand_over(call, self._judge.held_back(call, reason, waits.since), attempt)
             return True
-        self._lane.back(call)
+        self._lane.taken.back(call)
         result = Result(self._lane.name, call.jobs, (), at=self._clock.wall(), attempt=attempt, sent=False)
         await self._record(result)
         return False
 
     async def _read(self, call: Call, got: Answer, permit: Permit, began: float, *, was_closed: bool) -> None:
-        endpoint = self._client.endpoints[self._lane.name]
+        endpoint = self._lane.endpoint
         reading = _masked(answer.read(endpoint.spec, call.keys, got), endpoint)
         permit.returned(reading.returned if isinstance(reading, Good) else None)
         verdict = self._weigh(call, reading, was_closed=was_closed)

@@ -1,85 +1,140 @@
 """Dispatch as a whole: a lane with its feeder and consumers for each source, one recorder for all."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from random import Random
+
+import structlog
 
 from collector.budget.ledger import Ledger
 from collector.clock import Clock
 from collector.dispatch.breaker import Breaker
 from collector.dispatch.consumer import Consumer
+from collector.dispatch.crew import Crew
 from collector.dispatch.feeder import Feeder
 from collector.dispatch.judge import ALIKE_STOPS, DOUBTED, Judge
 from collector.dispatch.lane import Lane
 from collector.dispatch.packing import Shelf
 from collector.dispatch.recorder import Recorder
+from collector.dispatch.taken import Taken
+from collector.host.secret import Secret
 from collector.model import BatchId, SourceLive, State
 from collector.sources.http import Client
+from collector.sources.request import Endpoint
 from collector.sources.spec import Spec
 from collector.store.store import Store
 
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Team:
+    """Who works for a source as it is declared."""
+
+    lane: Lane
+    judge: Judge
+    feeder: Feeder
+    consumers: list[Consumer] = field(default_factory=list)
+
 
 class Dispatcher:
-    """Makes the actors of dispatch and tells their live state; starts none of them."""
+    """Makes the actors of dispatch and tells their live state; the crew starts and ends them."""
 
     def __init__(
-        self,
-        specs: Mapping[str, Spec],
-        store: Store,
-        ledger: Ledger,
-        client: Client,
-        clock: Clock,
-        ended: Callable[[], None],
+        self, store: Store, ledger: Ledger, client: Client, clock: Clock, ended: Callable[[], None], crew: Crew
     ) -> None:
-        random = Random()  # noqa: S311 - for jitter
-        # A breaker for each source, not for each origin: where one endpoint fails, others of its host go on.
-        self.lanes = {name: Lane(name, spec, Breaker(spec.origin)) for name, spec in specs.items()}
-        self.recorder = Recorder(store, self.lanes, ended, random)
-        self.feeders: list[Feeder] = []
-        self.consumers: list[Consumer] = []
-        for name, lane in self.lanes.items():
-            judge = Judge(lane.spec, lane.breaker, random, ever_good=_ever_good(store, name))
-            endpoint = client.endpoints[name]
-            shelf = Shelf(name, judge.pack, endpoint.room, endpoint.weight, endpoint.alone)
-            self.feeders.append(Feeder(lane, shelf, judge, store, self.recorder.put, clock))
-            self.consumers += [
-                Consumer(lane, judge, ledger, client, self.recorder.put, clock) for _ in range(lane.spec.parallel)
-            ]
+        self._store, self._ledger, self._client, self._clock, self._crew = store, ledger, client, clock, crew
+        self._random = Random()  # noqa: S311 - for jitter
+        self._teams: dict[str, Team] = {}
+        self._taken: defaultdict[str, Taken] = defaultdict(Taken)  # by source, of sources that are gone too
+        self.recorder = Recorder(store, self._taken, ended, self._random)
+
+    def declare(self, specs: Mapping[str, Spec], secrets: Mapping[str, Secret]) -> None:
+        """Takes up the sources as they are declared now; the ledger has to know them already.
+
+        Calls in the air finish as they were sent. Those that wait go back to the table where the source is gone, or
+        asks in another way now. One that only asks more or less often goes on, or stays stopped.
+        """
+        endpoints = {name: Endpoint(spec, secrets) for name, spec in specs.items()}
+        before, self._teams = self._teams, {}
+        for name, endpoint in endpoints.items():
+            team = before.get(name)
+            if team and team.lane.endpoint.asks_like(endpoint):
+                team.lane.endpoint = endpoint
+                del before[name]
+            else:
+                team = self._team(name, endpoint)
+            self._teams[name] = team
+        for team in before.values():
+            self._crew.retire([team.feeder], team.consumers)
+        for team in self._teams.values():
+            self._fit(team)
+
+    def resume(self, source: str) -> bool:
+        """Ends a stop by cause; False where the source is not stopped."""
+        team = self._teams[source]
+        if team.lane.stopped is None:
+            return False
+        team.judge.resume(ever_good=_ever_good(self._store, source))
+        team.lane.resume()
+        log.info("source_resumed", source=source)
+        return True
 
     def opened(self, source: str) -> None:
         """A batch of this source is there to be fed."""
-        if source in self.lanes:
-            self.lanes[source].wake()
+        self._taken[source].wake()
 
-    def stop(self) -> None:
-        """No consumer begins another call."""
-        for consumer in self.consumers:
-            consumer.stopping = True
+    @property
+    def lanes(self) -> dict[str, Lane]:
+        """The lane of each source as it is declared now."""
+        return {name: team.lane for name, team in self._teams.items()}
 
     @property
     def calls_in_the_air(self) -> int:
         """Calls sent and not yet answered."""
-        return sum(lane.calls for lane in self.lanes.values())
+        return sum(taken.calls for taken in self._taken.values())
 
     def trouble(self) -> str | None:
         """Why nothing can be written now: outcomes by the recorder, or sends by a lane."""
-        return self.recorder.trouble or next((lane.trouble for lane in self.lanes.values() if lane.trouble), None)
+        lanes = (team.lane for team in self._teams.values())
+        return self.recorder.trouble or next((lane.trouble for lane in lanes if lane.trouble), None)
 
     def running(self) -> dict[tuple[BatchId, State], int]:
         """Jobs in the air by batch and the state that their rows have."""
         total: Counter[tuple[BatchId, State]] = Counter()
-        for lane in self.lanes.values():
-            total.update(lane.flying)
+        for taken in self._taken.values():
+            total.update(taken.flying)
         return total
 
     def sources(self) -> dict[str, SourceLive]:
         """Each source's state, and why it is so."""
-        return {name: _state(lane) for name, lane in self.lanes.items()}
+        return {name: _state(team.lane) for name, team in self._teams.items()}
+
+    def _team(self, name: str, endpoint: Endpoint) -> Team:
+        # A breaker for each source, not for each origin: where one endpoint fails, others of its host go on.
+        breaker = Breaker(endpoint.spec.origin)
+        lane = Lane(name, endpoint, breaker, self._taken[name])
+        judge = Judge(endpoint.spec, breaker, self._random, ever_good=_ever_good(self._store, name))
+        shelf = Shelf(name, judge.pack, endpoint.room, endpoint.weight, endpoint.alone)
+        feeder = Feeder(lane, shelf, judge, self._store, self.recorder.put, self._clock)
+        self._crew.join([feeder])
+        return Team(lane, judge, feeder)
+
+    def _fit(self, team: Team) -> None:
+        """As many consumers as may be in the air at once."""
+        most = team.lane.endpoint.spec.parallel
+        fewer, team.consumers = team.consumers[most:], team.consumers[:most]
+        self._crew.retire([], fewer)
+        make = (team.lane, team.judge, self._ledger, self._client, self.recorder.put, self._clock)
+        more = [Consumer(*make) for _ in range(most - len(team.consumers))]
+        team.consumers += more
+        self._crew.join(more)
 
 
 def _ever_good(store: Store, source: str) -> bool:
     """Whether a source is trusted when it says that IDs are not there: it found some before, or it was stopped for
-    saying so and somebody started it again."""
+    saying so and somebody let it go on."""
     accounts = [store.books.of(batch.id) for batch in store.batches.all() if batch.source == source]
     doubted = sum(account.reasons.get((State.DELAYED, reason), 0) for account in accounts for reason in DOUBTED)
     return doubted >= ALIKE_STOPS or any(account.count(State.FOUND) for account in accounts)

@@ -41,21 +41,31 @@ class Feeder:
         self._exhausted: set[BatchId] = set()  # no queued row is left behind the position
         self._looked: dict[BatchId, float] = {}  # when the delayed rows were read last, in loop time
         self._unfilled: dict[Kind, float] = {}  # since when a pack waits to be filled, in loop time
+        self._hand: tuple[Job, ...] = ()  # neither on the shelf any more, nor anywhere else yet
 
     async def run(self) -> None:
-        """Feeds until it is cancelled."""
+        """Feeds until it is cancelled; what it has read and nobody will ask for is then given back."""
+        try:
+            await self._feed()
+        finally:
+            self._lane.drain()
+            self._lane.taken.give_back([*self._hand, *self._shelf.drop_others(set())])
+
+    async def _feed(self) -> None:
         while True:
             await self._lane.running()
             try:
                 call = await self._next()
                 if call is None:
-                    await self._lane.woken(await self._until_due())
+                    await self._lane.taken.woken(await self._until_due())
                     continue
             except StoreBusy as error:
                 log.warning("jobs_cannot_be_read", source=self._lane.name, why=str(error))
                 await asyncio.sleep(DISK_DELAY)
                 continue
+            self._hand = call.jobs
             await self._lane.queue.put(call)
+            self._hand = ()
 
     async def _next(self) -> Call | None:
         self._shelf.most = self._judge.pack
@@ -69,6 +79,8 @@ class Feeder:
     async def _refill(self) -> None:
         batches = self._store.batches.open_of(self._lane.name)
         self._leave({batch.id for batch in batches})
+        for given_back in self._lane.taken.to_read_again():
+            self._forget(given_back)
         most = max(500, 4 * self._shelf.most)
         for batch in batches:
             if batch.id not in self._exhausted and self._shelf.held(batch.id, delayed=False) < self._shelf.most:
@@ -79,25 +91,34 @@ class Feeder:
     def _leave(self, open_batches: set[BatchId]) -> None:
         """Batches that are no longer open: what was read of them is read again when they are."""
         for batch in (set(self._position) | set(self._looked)) - open_batches:
-            self._position.pop(batch, None)
-            self._looked.pop(batch, None)
-            self._exhausted.discard(batch)
+            self._forget(batch)
         dropped = self._shelf.drop_others(open_batches)
         if dropped:
-            self._lane.forget(dropped)
+            self._lane.taken.forget(dropped)
+
+    def _forget(self, batch: BatchId) -> None:
+        """Its rows are read from the first one on."""
+        self._position.pop(batch, None)
+        self._looked.pop(batch, None)
+        self._exhausted.discard(batch)
 
     async def _read_queued(self, batch: Batch, most: int) -> None:
-        before = set(self._lane.taken)
-        jobs = await self._store.jobs.queued(batch.id, self._position.get(batch.id, ""), most)
-        await self._shelve(batch, jobs, before)
-        if len(jobs) < most:
-            self._exhausted.add(batch.id)
-        if jobs:
-            self._position[batch.id] = jobs[-1].key
+        before = set(self._lane.taken.jobs)
+        while True:
+            jobs = await self._store.jobs.queued(batch.id, self._position.get(batch.id, ""), most)
+            await self._shelve(batch, jobs, before)
+            if jobs:
+                self._position[batch.id] = jobs[-1].key
+            if len(jobs) < most:
+                self._exhausted.add(batch.id)
+                return
+            # After something was given back whole reads may be of jobs in memory; what is due lies behind them.
+            if any((job.batch, job.key) not in before for job in jobs):
+                return
 
     async def _read_due(self, batch: Batch, most: int) -> None:
         self._looked[batch.id] = asyncio.get_running_loop().time()
-        before = set(self._lane.taken)
+        before = set(self._lane.taken.jobs)
         await self._shelve(batch, await self._store.jobs.due(batch.id, most + len(before)), before)
 
     def _is_time_to_look(self, batch: Batch) -> bool:
@@ -114,14 +135,15 @@ class Feeder:
         meanwhile, so the row that was read is an old one."""
         jobs = [job for job in read if (job.batch, job.key) not in before]
         known: dict[str, BatchId] = {}
-        if jobs and self._lane.spec.recollect == "missing" and self._others_have_items(batch):
+        if jobs and self._lane.endpoint.spec.recollect == "missing" and self._others_have_items(batch):
             known = await self._store.jobs.collected(self._lane.name, [job.key for job in jobs])
-        jobs = self._lane.take(jobs)
+        jobs = self._lane.taken.take(jobs)
         self._shelf.add(job for job in jobs if job.key not in known)
         done = tuple((job, Found(same_as=known[job.key])) for job in jobs if job.key in known)
         if done:
-            at = self._clock.wall()
-            await self._record(Result(self._lane.name, tuple(job for job, _ in done), done, at, sent=False))
+            self._hand = tuple(job for job, _ in done)
+            await self._record(Result(self._lane.name, self._hand, done, self._clock.wall(), sent=False))
+            self._hand = ()
 
     def _others_have_items(self, batch: Batch) -> bool:
         return any(b.items and b.id != batch.id and b.source == batch.source for b in self._store.batches.all())
@@ -131,7 +153,7 @@ class Feeder:
         exhausted = all(b.id in self._exhausted for b in self._store.batches.open_of(self._lane.name))
         if kind.most >= self._shelf.most and not kind.absent:
             return exhausted
-        if exhausted and len(self._lane.taken) == len(self._shelf):
+        if exhausted and len(self._lane.taken.jobs) == len(self._shelf):
             return True
         now = asyncio.get_running_loop().time()
         return now - self._unfilled.setdefault(kind, now) > RIPE

@@ -77,6 +77,12 @@ class Judge:
             case _:
                 assert_never(reading)
 
+    def resume(self, *, ever_good: bool) -> None:
+        """Forgets what stopped the source: what comes now is weighed as after a start."""
+        self._ever_good = self._ever_good or ever_good
+        self._denied, self._alike = None, ("", 0)
+        self._denied_at.clear()
+
     def held_back(self, call: Call, reason: str, since: float) -> Verdict:
         """A call that was told to wait too often gives way, if others were answered `since` it was (loop time)."""
         said = "told to wait again and again while others were answered"
@@ -153,7 +159,7 @@ class Judge:
         self._denied_at.update(((job.batch, job.key), now) for job in call.jobs)
         outcomes = _each(call, PutOff(DENIED_DELAY, reason, denied.detail))
         if status == denied.status and (keys != call.keys or self._denied[2] >= 3):
-            return Verdict(outcomes, reason, stop=_why_denied(denied))
+            return Verdict(outcomes, reason, stop=_why_denied(call, denied))
         return Verdict(outcomes, reason)
 
     def _denied_before_a_good_answer(self, call: Call) -> bool:
@@ -214,8 +220,9 @@ class Judge:
         if self._alike[1] < ALIKE_STOPS:
             return Verdict(outcomes, reason)
         why = f"{ALIKE_STOPS} calls in a row ended with {reason} and none was good"
-        what = "look at the url, params and items of this source; if they are right, these IDs may all be so"
-        return Verdict(outcomes, reason, stop=f"{why}: {what}. No ID is lost; start again to go on")
+        what = "look at the url, params and items of this source, mend them, then `collector reload`"
+        right = f"if they are right, these IDs may all be so: `{_resume(call)}` goes on. No ID is lost"
+        return Verdict(outcomes, reason, stop=f"{why}: {what}; {right}")
 
 
 def _each(call: Call, outcome: Outcome) -> Outcomes:
@@ -232,14 +239,18 @@ def _split_or(call: Call, alone: Gone | Invalid | Failed | PutOff) -> Outcomes:
     return _each(call, alone) if len(call.keys) == 1 else _split(call, alone.reason, alone.detail)
 
 
-def _why_denied(denied: Denied) -> str:
+def _why_denied(call: Call, denied: Denied) -> str:
     said = f" ({denied.detail})" if denied.detail else ""
     match denied.status:
         case 401:
-            return f"the API refuses the key with 401{said}: mend the secret and start again"
+            mend = f"mend the secret, then `collector reload`; if it was mended elsewhere, `{_resume(call)}`"
+            return f"the API refuses the key with 401{said}: {mend}"
         case 402:
-            return f"the API says that there is no credit left, 402{said}: top it up and start again"
+            return f"the API says that there is no credit left, 402{said}: top it up, then `{_resume(call)}`"
         case status:
-            return (
-                f"the API refuses this endpoint with {status}{said}: look at the key's plan and rights, and start again"
-            )
+            mend = f"look at the key's plan and rights, mend them, then `{_resume(call)}`"
+            return f"the API refuses this endpoint with {status}{said}: {mend}"
+
+
+def _resume(call: Call) -> str:
+    return f"collector resume --source {call.source}"

@@ -1,81 +1,41 @@
-"""The lane of one source: its queue, what of it is in memory, and whether it may run."""
+"""The lane of one source as it is declared: its queue, its breaker, and whether it may run."""
 
 import asyncio
-from collections import Counter
-from contextlib import suppress
 
 from collector.dispatch.breaker import Breaker
-from collector.model import BatchId, Call, Job, State
-from collector.sources.spec import Spec
+from collector.dispatch.taken import Taken
+from collector.model import Call
+from collector.sources.request import Endpoint
 
 
 class Lane:
-    """What feeder, consumers and recorder of one source share."""
+    """What feeder and consumers of one declaration share; a source that is declared otherwise has another one."""
 
-    def __init__(self, name: str, spec: Spec, breaker: Breaker) -> None:
-        self.name, self.spec, self.breaker = name, spec, breaker
+    def __init__(self, name: str, endpoint: Endpoint, breaker: Breaker, taken: Taken) -> None:
+        self.name, self.breaker, self.taken = name, breaker, taken
+        self.endpoint = endpoint  # the same for as long as the lane, but for limits and parallel
         # Small, so that a new batch is soon in turn: whatever waits in here is ahead of it.
-        self.queue: asyncio.Queue[Call] = asyncio.Queue(maxsize=min(spec.parallel, 16))
-        self.taken: set[tuple[BatchId, str]] = set()  # jobs read from the table and not yet recorded
-        self.flying: Counter[tuple[BatchId, State]] = Counter()  # jobs of calls sent and not yet recorded
-        self.calls = 0  # sent and not yet answered
+        self.queue: asyncio.Queue[Call] = asyncio.Queue(maxsize=min(endpoint.spec.parallel, 16))
         self.stopped: str | None = None  # why, in plain words
         self.trouble: str | None = None  # why no call can leave, where a disk is unwell
         self._running = asyncio.Event()
         self._running.set()
-        self._wake = asyncio.Event()
-
-    def wake(self) -> None:
-        """Something may have come that can be fed."""
-        self._wake.set()
-
-    async def woken(self, timeout: float | None) -> None:
-        """Returns at the next wake, or after `timeout` seconds."""
-        # Not wait_for: before Python 3.12 it may swallow a cancel.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await self._wake.wait()
-        self._wake.clear()
 
     def stop(self, why: str) -> None:
         """No further call goes: the same would happen to each."""
         self.stopped = why
         self._running.clear()
 
+    def resume(self) -> None:
+        """Calls go again."""
+        self.stopped = None
+        self._running.set()
+
     async def running(self) -> None:
         """Returns when the source is not stopped."""
         await self._running.wait()
 
-    def take(self, jobs: list[Job]) -> list[Job]:
-        """Those of the jobs that are not in memory yet; from now on they are."""
-        fresh = [job for job in jobs if (job.batch, job.key) not in self.taken]
-        self.taken.update((job.batch, job.key) for job in fresh)
-        return fresh
-
-    def sent(self, call: Call) -> None:
-        """A call leaves."""
-        self.calls += 1
-        self.flying.update(_places(call.jobs))
-
-    def landed(self) -> None:
-        """The call has its answer, or will never have one."""
-        self.calls -= 1
-
-    def back(self, call: Call) -> None:
-        """A call that was sent is to be sent again; nothing of it is recorded."""
-        self.flying.subtract(_places(call.jobs))
-
-    def settle(self, jobs: list[Job]) -> None:
-        """The outcomes of jobs of a sent call are in the table."""
-        self.flying.subtract(_places(tuple(jobs)))
-        self.forget(jobs)
-
-    def forget(self, jobs: list[Job]) -> None:
-        """Jobs are no longer in memory; the table says where they stand."""
-        self.taken.difference_update((job.batch, job.key) for job in jobs)
-        self.flying = +self.flying
-        self.wake()
-
-
-def _places(jobs: tuple[Job, ...]) -> Counter[tuple[BatchId, State]]:
-    return Counter((job.batch, State.DELAYED if job.delayed else State.QUEUED) for job in jobs)
+    def drain(self) -> None:
+        """Gives back the calls that nobody has taken out of the queue."""
+        while not self.queue.empty():
+            self.taken.give_back(self.queue.get_nowait().jobs)

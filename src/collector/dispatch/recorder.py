@@ -7,7 +7,7 @@ from random import Random
 import structlog
 
 from collector.dispatch import retry
-from collector.dispatch.lane import Lane
+from collector.dispatch.taken import Taken
 from collector.errors import StoreBusy
 from collector.model import Result
 from collector.store.store import Store
@@ -21,8 +21,8 @@ log = structlog.get_logger()
 class Recorder:
     """The only actor that writes outcomes."""
 
-    def __init__(self, store: Store, lanes: Mapping[str, Lane], ended: Callable[[], None], random: Random) -> None:
-        self._store, self._lanes, self._ended, self._random = store, lanes, ended, random
+    def __init__(self, store: Store, taken: Mapping[str, Taken], ended: Callable[[], None], random: Random) -> None:
+        self._store, self._taken, self._ended, self._random = store, taken, ended, random
         self._queue: asyncio.Queue[Result] = asyncio.Queue(WAITING)
         self.trouble: str | None = None  # why nothing can be written now
 
@@ -67,9 +67,9 @@ class Recorder:
             self._ended()
 
     def _settle(self, result: Result) -> None:
-        lane = self._lanes[result.source]
+        taken = self._taken[result.source]
         jobs = [job for job, _ in result.outcomes]
         if result.sent:
-            lane.settle(jobs)
+            taken.settle(jobs)
         else:
-            lane.forget(jobs)
+            taken.forget(jobs)

@@ -45,7 +45,8 @@ def why(sight: Sight) -> Why:
 
 def sights(store: Store, dispatcher: Dispatcher, ledger: Ledger) -> Mapping[str, Sight]:
     """Every source that is declared, as it is now."""
-    batches: dict[str, list[Batch]] = {name: [] for name in dispatcher.lanes}
+    lanes = dispatcher.lanes
+    batches: dict[str, list[Batch]] = {name: [] for name in lanes}
     for batch in store.batches.ongoing():
         if batch.source in batches:
             batches[batch.source].append(batch)
@@ -60,7 +61,7 @@ def sights(store: Store, dispatcher: Dispatcher, ledger: Ledger) -> Mapping[str,
             state=sources[name].state,
             disk=disk or lane.trouble is not None,
         )
-        for name, lane in dispatcher.lanes.items()
+        for name, lane in lanes.items()
     }
 
 
@@ -70,10 +71,9 @@ def _sight(store: Store, lane: Lane, batches: list[Batch], *, waits: bool, state
         loading=BatchState.LOADING in states,
         asked=BatchState.OPEN in states,
         resting=not states.isdisjoint((BatchState.HELD, BatchState.PAUSED)),
-        put_off=not lane.taken and _all_delayed(store, batches),
-        calls=lane.calls > 0,
-        # Others may wait for a budget that this source shares: then it waits too, if it has anything to send.
-        waits=waits and len(lane.taken) > lane.flying.total(),
+        put_off=not lane.taken.jobs and _all_delayed(store, batches),
+        calls=lane.taken.calls > 0,
+        waits=waits,
         state=state,
         disk=disk,
     )

@@ -31,7 +31,7 @@ class Arrivals:
     """
 
     def __init__(self, settle: float, clock: Clock) -> None:
-        self._settle, self._clock = settle, clock
+        self.settle, self._clock = settle, clock
         self._known: dict[str, _Known] = {}
         self._written: dict[str, float] = {}  # loop time of the last write by a process that has not closed it
         self._closed: set[str] = set()
@@ -72,7 +72,7 @@ class Arrivals:
             self._known[path] = _Known(seen, self._clock.mono())
             return False
         rested = self._clock.mono() - known.since
-        return known.ended is None and seen.size > 0 and self._settle <= rested < self._settle * UNFINISHED
+        return known.ended is None and seen.size > 0 and self.settle <= rested < self.settle * UNFINISHED
 
     def ends(self, path: str, *, whole: bool) -> None:
         """How the content ends: with a newline, or in a way that leaves open whether more comes."""
@@ -94,7 +94,7 @@ class Arrivals:
         if known.complete:
             return True
         if path in self._closed:
-            return known.seen.size > 0 or rested >= self._settle * UNFINISHED
+            return known.seen.size > 0 or rested >= self.settle * UNFINISHED
         if known.seen.size == 0:
             return rested >= STALLED
-        return rested >= self._settle * (1 if known.ended else UNFINISHED)
+        return rested >= self.settle * (1 if known.ended else UNFINISHED)

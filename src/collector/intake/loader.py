@@ -53,6 +53,10 @@ class Loader:
         self._stuck: dict[int, Trouble] = {}  # by batch: why its loading does not go on
         self._busy: Trouble | None = None
 
+    def reconfigure(self, config: Config) -> None:
+        """Takes up another configuration; what is being taken in goes on as it began."""
+        self._config = config
+
     def troubles(self) -> tuple[Trouble, ...]:
         """Files rejected lately, batches that cannot be loaded, a store that cannot be written to."""
         rejected = [trouble for trouble in self._rejected if os.path.lexists(self._config.root / trouble.where)]
@@ -69,7 +73,7 @@ class Loader:
     async def take(self, path: Path, source: str, column: Column = None) -> Batch | None:
         """Takes a complete file in; None when it was rejected. files.Left, and nothing done, where it must stay."""
         async with self._one_at_a_time:
-            spec = self._config.sources[source]
+            spec = self._spec(source)
             try:
                 identity = await thread.run(lambda: _sniffed(path, spec, column))
             except UnreadableFile as error:
@@ -107,10 +111,7 @@ class Loader:
                     self._is_stuck(batch, f"{type(error).__name__}: {error}")
 
     async def _resume(self, batch: Batch) -> None:
-        spec = self._config.sources.get(batch.source)
-        if spec is None:
-            why = f"the source {batch.source} is no longer in the configuration: declare it again"
-            raise files.Left("source_is_not_declared", why)
+        spec = self._spec(batch.source)
         place = await thread.run(lambda: self._found(batch))
         log.info("loading_goes_on", batch=batch.id, file=batch.file, line=batch.line, found=place is not None)
         if place is not None:
@@ -122,6 +123,13 @@ class Loader:
                 "loading_dropped", batch=batch.id, file=batch.file, why="the file is gone, and no ID was taken in"
             )
             await self._forget(batch)
+
+    def _spec(self, source: str) -> Spec:
+        spec = self._config.sources.get(source)
+        if spec is None:
+            why = f"the source {source} is no longer in the configuration: declare it again, then `collector reload`"
+            raise files.Left("source_is_not_declared", why)
+        return spec
 
     def _is_stuck(self, batch: Batch, why: str) -> None:
         known = self._stuck.get(batch.id)

@@ -56,7 +56,7 @@ class Watcher:
 
     def __init__(self, config: Config, loader: Loader, clock: Clock) -> None:
         self._config, self._loader, self._clock = config, loader, clock
-        self._folders = {config.watch: config.default_source} | {config.watch / name: name for name in config.sources}
+        self._folders = _folders(config)
         self.ready = asyncio.Event()  # the folders are there, and what is dropped is noticed at once
         self._wake = asyncio.Event()
         self._arrivals = Arrivals(config.service.settle, clock)
@@ -65,6 +65,15 @@ class Watcher:
         self._left: dict[str, _Leaving] = {}
         self._troubles: dict[str, Trouble] = {}
         self._loading_again = clock.mono()
+
+    def reconfigure(self, config: Config) -> None:
+        """Takes up another configuration, and tries again what was left under the one before."""
+        self._config, self._folders = config, _folders(config)
+        self._arrivals.settle = config.service.settle
+        self._every = min(SCAN, config.service.settle)
+        self._left.clear()
+        self._loading_again = self._clock.mono()
+        self._wake.set()
 
     def troubles(self) -> tuple[Trouble, ...]:
         """What lies in the watch folders and is not taken in, and what the loader has to say."""
@@ -159,14 +168,17 @@ class Watcher:
 
     async def _take(self, entry: Entry) -> None:
         path = Path(entry.path)
-        if entry.source is None:
+        if path.parent not in self._folders:
+            return  # since the scan another configuration came; the next scan goes by it
+        source = self._folders[path.parent]
+        if source is None:
             choices = " or ".join(f"watch/{name}/" for name in self._config.sources)
             ways = f"move it into {choices}, or set `default_source` in {self._config.path}"
             await self._leave(entry, "file_has_no_source", f"watch/ itself has no source: {ways}")
             return
         try:
             options = await thread.run(lambda: files.options(path))
-            await self._loader.take(path, entry.source, options.column)
+            await self._loader.take(path, source, options.column)
         except files.Left as left:
             await self._leave(entry, left.event, str(left))
         except StoreError:
@@ -203,6 +215,11 @@ class Watcher:
     def _relative(self, path: str) -> str:
         """Where it is in the state folder, for people."""
         return files.plain(os.path.relpath(path, self._config.root))
+
+
+def _folders(config: Config) -> dict[Path, str | None]:
+    """Every watch folder, with the source that takes what is dropped there."""
+    return {config.watch: config.default_source} | {config.watch / name: name for name in config.sources}
 
 
 def _made(folder: Path) -> int:

@@ -63,6 +63,10 @@ class Folder:
         self._refreshed_at = float("-inf")  # loop time
         self._wake = asyncio.Event()
 
+    def reconfigure(self, specs: Mapping[str, Spec]) -> None:
+        """Takes up the sources as they are declared now."""
+        self._specs = specs
+
     def ended(self) -> None:
         """A batch has ended."""
         self._wake.set()

@@ -138,7 +138,7 @@ def _troubles(
 def _no_source(batch: Batch) -> str:
     return (
         f"no IDs of source {batch.source} are asked for, since the configuration has no [source.{batch.source}]:"
-        " declare it again and restart"
+        " declare it again, then `collector reload`"
     )
 
 

@@ -3,15 +3,13 @@
 import asyncio
 import zlib
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, Self
 
 import aiohttp
 
 from collector.errors import RequestError
-from collector.host.secret import Secret
 from collector.sources.answer import Answer
 from collector.sources.request import Endpoint, Request, redirected
-from collector.sources.spec import Spec
 
 MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -29,10 +27,7 @@ class Permit(Protocol):
 class Client:
     """Asks the sources; one for the whole service, used as `async with`."""
 
-    def __init__(self, specs: Mapping[str, Spec], secrets: Mapping[str, Secret]) -> None:
-        self.endpoints = {name: Endpoint(spec, secrets) for name, spec in specs.items()}
-
-    async def __aenter__(self) -> "Client":
+    async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             # A permit is spent before a connection is waited for, so nothing may wait for one.
             connector=aiohttp.TCPConnector(limit=0, limit_per_host=0),
@@ -49,13 +44,12 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def ask(self, source: str, keys: tuple[str, ...], permit: Permit) -> Answer:
+    async def ask(self, endpoint: Endpoint, keys: tuple[str, ...], permit: Permit) -> Answer:
         """The whole answer to a call for these IDs, whatever its status.
 
         RequestError when there is none: `timeout`, `connection`, `too-large`, `redirect`; and `malformed`, before
         anything is sent, when an ID cannot be asked for. NoPermit when a redirect or a resend has none left.
         """
-        endpoint = self.endpoints[source]
         request = endpoint.build(keys)
         clock = asyncio.get_running_loop().time
         started = clock()

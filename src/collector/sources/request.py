@@ -18,6 +18,8 @@ from collector.sources.spec import PLACE, Spec
 from collector.sources.words import slug
 
 LONGEST_URL = 8_000
+# Keys of a source that change neither what is asked nor how it is read.
+HOW_OFTEN = {"limit", "window", "budget", "per_call", "cost", "price", "parallel"}
 _KNOWN_BY = 8  # characters
 _SHORTEST_MASKED = 6  # a shorter secret is found in any text
 
@@ -61,6 +63,11 @@ class Endpoint:
         self._repeat = spec.join == "repeat"
         self._joiner = "," if self._repeat else spec.join
         self._weigh()
+
+    def asks_like(self, other: "Endpoint") -> bool:
+        """True where both ask and read in the same way, with the same secrets; how often may differ."""
+        ours, theirs = (endpoint.spec.model_dump(exclude=HOW_OFTEN) for endpoint in (self, other))
+        return ours == theirs and self._values == other._values
 
     def build(self, keys: tuple[str, ...]) -> Request:
         """The request for these IDs.

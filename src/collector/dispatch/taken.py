@@ -1,0 +1,78 @@
+"""What of one source is in memory: jobs read from the table and not yet recorded. It outlives a declaration."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+
+from collector.model import BatchId, Call, Job, State
+
+
+class Taken:
+    """Shared by all who work for a source, so that a call in the air under an old declaration is not asked again under
+    the next."""
+
+    def __init__(self) -> None:
+        self.jobs: set[tuple[BatchId, str]] = set()
+        self.flying: Counter[tuple[BatchId, State]] = Counter()  # jobs of calls sent and not yet recorded
+        self.calls = 0  # sent and not yet answered
+        self._given_back: set[BatchId] = set()
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something may have come that can be fed."""
+        self._wake.set()
+
+    async def woken(self, timeout: float | None) -> None:
+        """Returns at the next wake, or after `timeout` seconds."""
+        # Not wait_for: before Python 3.12 it may swallow a cancel.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._wake.wait()
+        self._wake.clear()
+
+    def take(self, jobs: list[Job]) -> list[Job]:
+        """Those of the jobs that are not in memory yet; from now on they are."""
+        fresh = [job for job in jobs if (job.batch, job.key) not in self.jobs]
+        self.jobs.update((job.batch, job.key) for job in fresh)
+        return fresh
+
+    def sent(self, call: Call) -> None:
+        """A call leaves."""
+        self.calls += 1
+        self.flying.update(_places(call.jobs))
+
+    def landed(self) -> None:
+        """The call has its answer, or will never have one."""
+        self.calls -= 1
+
+    def back(self, call: Call) -> None:
+        """A call that was sent is to be sent again; nothing of it is recorded."""
+        self.flying.subtract(_places(call.jobs))
+
+    def settle(self, jobs: Iterable[Job]) -> None:
+        """The outcomes of jobs of a sent call are in the table."""
+        jobs = tuple(jobs)
+        self.flying.subtract(_places(jobs))
+        self.forget(jobs)
+
+    def forget(self, jobs: Iterable[Job]) -> None:
+        """Jobs are no longer in memory; the table says where they stand."""
+        self.jobs.difference_update((job.batch, job.key) for job in jobs)
+        self.flying = +self.flying
+        self.wake()
+
+    def give_back(self, jobs: Iterable[Job]) -> None:
+        """Nobody will ask for these jobs, whose rows stand as they were read: they are to be read once more."""
+        jobs = tuple(jobs)
+        self._given_back.update(job.batch for job in jobs)
+        self.forget(jobs)
+
+    def to_read_again(self) -> set[BatchId]:
+        """The batches of which jobs were given back since this was asked last."""
+        batches, self._given_back = self._given_back, set()
+        return batches
+
+
+def _places(jobs: tuple[Job, ...]) -> Counter[tuple[BatchId, State]]:
+    return Counter((job.batch, State.DELAYED if job.delayed else State.QUEUED) for job in jobs)

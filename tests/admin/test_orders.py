@@ -1,0 +1,94 @@
+"""What the control socket takes orders for, over the wire."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from collector.admin.app import application
+from collector.admin.listen import controlled
+from collector.admin.orders import Orders
+from collector.errors import Problem
+from collector.host.address import short
+from collector.model import SourceLive
+from collector.output.health import Health
+from collector.reload import Reloaded
+from tests.admin.test_admin import SNAPSHOT
+
+Answer = tuple[int, dict[str, Any]]
+
+
+class Sources:
+    """Two sources, of which `a` is stopped until somebody lets it go on."""
+
+    def __init__(self) -> None:
+        self.stopped = {"a"}
+
+    def told(self) -> dict[str, SourceLive]:
+        return {name: SourceLive("stopped" if name in self.stopped else "running", None) for name in ("a", "b")}
+
+    def resume(self, name: str) -> bool:
+        was = name in self.stopped
+        self.stopped.discard(name)
+        return was
+
+
+@asynccontextmanager
+async def ordering(tmp_path: Path, reloaded: Reloaded | None = None) -> AsyncIterator[aiohttp.ClientSession]:
+    answer: asyncio.Future[Reloaded | None] = asyncio.get_running_loop().create_future()
+    answer.set_result(reloaded)
+    sources = Sources()
+    orders = Orders(sources.told, sources.resume, lambda: answer)
+    app = application(lambda: SNAPSHOT, lambda: Health(True), None, orders)
+    async with controlled(app, tmp_path / "s") as path:
+        with short(path) as name:
+            async with aiohttp.ClientSession("http://c", connector=aiohttp.UnixConnector(name)) as session:
+                yield session
+
+
+async def posted(session: aiohttp.ClientSession, path: str) -> Answer:
+    async with session.post(path) as answer:
+        return answer.status, await answer.json()
+
+
+async def test_a_resume_says_who_goes_on_and_how_the_others_stand(tmp_path: Path) -> None:
+    """One source or all of them, and the second time there is nothing to do."""
+    running = {"state": "running", "why": None}
+    async with ordering(tmp_path) as session:
+        assert await posted(session, "/sources/b/resume") == (200, {"resumed": [], "not_stopped": {"b": running}})
+        assert await posted(session, "/resume") == (200, {"resumed": ["a"], "not_stopped": {"b": running}})
+        assert await posted(session, "/sources/a/resume") == (200, {"resumed": [], "not_stopped": {"a": running}})
+
+
+async def test_an_unknown_source_is_told_with_those_that_exist(tmp_path: Path) -> None:
+    """A spelling mistake is found at once."""
+    async with ordering(tmp_path) as session:
+        status, said = await posted(session, "/sources/c%20d/resume")
+        assert (status, said["error"], said["sources"]) == (404, "no source 'c d'; declared: a, b", ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("reloaded", "status"),
+    [
+        (Reloaded("c.toml", ("source a: url",)), 200),
+        (Reloaded("c.toml", problems=(Problem("root", "5", "a folder"),)), 422),
+        (None, 503),
+    ],
+)
+async def test_a_reload_answers_with_what_came_of_it(tmp_path: Path, reloaded: Reloaded | None, status: int) -> None:
+    """Taken up, refused with its problems, or too late."""
+    async with ordering(tmp_path, reloaded) as session:
+        got, said = await posted(session, "/reload")
+        assert got == status
+        assert said.get("changed", []) == list(reloaded.changed if reloaded else ())
+        assert [fault["key"] for fault in said.get("problems", [])] == (["root"] if status == 422 else [])
+
+
+async def test_an_order_is_no_question(tmp_path: Path) -> None:
+    """Looking at a path never changes anything."""
+    async with ordering(tmp_path) as session, session.get("/reload") as answer:
+        assert (answer.status, answer.headers["Allow"]) == (405, "POST")
