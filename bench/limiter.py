@@ -57,7 +57,8 @@ SCENARIOS = (
     "rival-moving",
     "hidden",
     "day",
-    "day-hidden",
+    "long",
+    "long-hidden",
     "counting",
 )
 
@@ -71,6 +72,7 @@ def trial(name: str, limit: int, window: int) -> Trial:
         policy, _, headers = name.partition("-")
         headers = "silent" if policy == "leaky" else headers or "plain"
         return Trial(limiter=change(x, policy=policy, headers=headers), declared=declared)
+    day = (4 * limit, 86_400)
     long = (max(1, limit * 20 // 9), window * 4)  # is spent long before it is over
     short = (max(1, limit // 6), 1)
     keys = {"Bearer one": limit, "Bearer two": max(1, limit // 3)}
@@ -88,11 +90,16 @@ def trial(name: str, limit: int, window: int) -> Trial:
             note=f"{short[0]} a second besides, of which no header speaks: 429 with remaining above 0",
         ),
         "day": Trial(
+            limiter=change(x, headers="plain", second=day),
+            declared=(*declared, f"{day[0]}/24h"),
+            note=f"{day[0]} in 24 hours besides, declared: the IDs of four windows spend it whole",
+        ),
+        "long": Trial(
             limiter=change(x, headers="plain", second=long),
             declared=(*declared, f"{long[0]}/{long[1]}s"),
-            note=f"{long[0]} in {long[1]} s besides, declared",
+            note=f"{long[0]} in {long[1]} s besides, declared; no header speaks of it, so it is spread evenly",
         ),
-        "day-hidden": Trial(
+        "long-hidden": Trial(
             limiter=change(x, second=long, hidden=True),
             declared=declared,
             note=f"{long[0]} in {long[1]} s besides, of which neither the configuration nor a header speaks",

@@ -2,7 +2,8 @@
 
 T/opt is the time from the first request to the last grant, over the least in which that policy grants as many. Steady
 is the rate between the first grant of the second window's worth and that of the last, over the limit: what a long run
-would use. Most is the most grants in any stretch as long as the window.
+would use. Most is the most grants in any stretch as long as the window; where windows are fixed and headers tell when
+they begin, that may rightly be more than the limit, for the end of one and the begin of the next lie side by side.
 """
 
 import math
@@ -70,7 +71,7 @@ class Score(NamedTuple):
     other: int
     seconds: float
     least: float
-    steady: float | None  # None where there were too few windows to tell
+    steady: float | None  # None where there were too few windows to tell, or another limit held too
     most: int
 
     @property
@@ -122,7 +123,8 @@ def _unseen(lost: Verdict, seen: list[Verdict], ours: str, limit: int) -> bool:
 
 def _steady(head: Head, grants: Sequence[float]) -> float | None:
     last = (len(grants) - 1) // head.limit * head.limit
-    if last < 2 * head.limit:
+    spent_by_another = head.second is not None and len(grants) > head.second[0]
+    if last < 2 * head.limit or spent_by_another:
         return None
     return (last - head.limit) / (grants[last] - grants[head.limit]) * head.window / head.limit
 
