@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench.limiter import LIMITERS, SCENARIOS, Trial, trial
+from bench.scenario import LIMITERS, SCENARIOS, Scenario, scenario
 from bench.trial import KILLS, Result, run
 
 COLUMNS = f"{'limiter':<26} {'IDs':>5} {'granted':>7} {'429s':>5} {'steady':>7} {'T':>8} {'opt':>8}"
@@ -37,10 +37,10 @@ def row(result: Result) -> str:
     return text
 
 
-def results(trials: list[Trial], given: argparse.Namespace) -> Iterator[list[Result]]:
+def results(scenarios: list[Scenario], given: argparse.Namespace) -> Iterator[list[Result]]:
     """Every run's, in order, some of them side by side."""
     with ThreadPoolExecutor(given.jobs) as pool:
-        yield from pool.map(lambda one: run(one, given.windows, given.kill, given.keep), trials)
+        yield from pool.map(lambda one: run(one, given.windows, given.kill, given.keep), scenarios)
 
 
 def main() -> None:
@@ -61,17 +61,17 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="a folder for the limiters' logs")
     given = parser.parse_args()
     names = given.only or (SCENARIOS if given.scenarios else LIMITERS)
-    trials = [trial(name, given.limit, given.window) for name in names for _ in range(given.runs)]
+    scenarios = [scenario(name, given.limit, given.window) for name in names for _ in range(given.runs)]
     killed = f", kill -9: {given.kill}" if given.kill else ""
     print(f"{given.limit} calls in {given.window} s, {given.windows:g} windows' worth of IDs{killed}\n\n{COLUMNS}")
-    for one in {one.limiter.name: one for one in trials if one.note}.values():
+    for one in {one.limiter.name: one for one in scenarios if one.note}.values():
         print(f"({one.limiter.name}: {one.note})")
     refused = 0
-    for found in results(trials, given):
+    for found in results(scenarios, given):
         for result in found:
             refused += result.ours.refused
             print(row(result), flush=True)
-    print(f"\n{len(trials)} runs, {refused} refusals")
+    print(f"\n{len(scenarios)} runs, {refused} refusals")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import IO, Any
 
-from bench.limiter import Trial
+from bench.scenario import Scenario
 
 TICKING = Path(__file__).with_name("ticking.py")
 HEAD = """\
@@ -34,26 +34,26 @@ parallel = 16
 
 
 class Service:
-    """Started and killed as often as a trial likes; one source for each credential."""
+    """Started and killed as often as a scenario likes; one source for each credential."""
 
-    def __init__(self, folder: Path, trial: Trial, port: int) -> None:
+    def __init__(self, folder: Path, scenario: Scenario, port: int) -> None:
         self._folder, self._config = folder, folder / "collector.toml"
         self._lags, self.log = folder / "lags.txt", folder / "service.jsonl"
-        self.sources = [f"source{number}" for number in range(len(trial.keys))]
-        self._config.write_text(self._declared(trial, port))
+        self.sources = [f"source{number}" for number in range(len(scenario.keys))]
+        self._config.write_text(self._declared(scenario, port))
         self._process: subprocess.Popen[str] | None = None
         self._said: SimpleQueue[str | None] = SimpleQueue()
 
-    def _declared(self, trial: Trial, port: int) -> str:
+    def _declared(self, scenario: Scenario, port: int) -> str:
         text, secrets = HEAD, "\n[secret]\n"
-        for name, (key, limit) in zip(self.sources, trial.keys.items(), strict=True):
-            headers, limits = "{}", list(trial.declared)
+        for name, (key, limit) in zip(self.sources, scenario.keys.items(), strict=True):
+            headers, limits = "{}", list(scenario.declared)
             if key:
                 (self._folder / name).write_text(key)
                 (self._folder / name).chmod(0o600)
                 secrets += f'{name} = {{ file = "{name}" }}\n'
                 headers = f'{{ Authorization = "{{secret.{name}}}" }}'
-                limits = [f"{limit}/{trial.limiter.window}s"]
+                limits = [f"{limit}/{scenario.limiter.window}s"]
             text += SOURCE.format(name=name, port=port, headers=headers, limit=json.dumps(limits))
         return text + secrets
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from bench.limiter import Trial
+from bench.scenario import Scenario
 from bench.score import Head, Score, Verdict, races, read, score
 from bench.service import Service
 
@@ -51,36 +51,36 @@ class Result(NamedTuple):
     refusals: tuple[Refusal, ...]
 
 
-def run(trial: Trial, windows: float, kill: str | None = None, keep: Path | None = None) -> list[Result]:
+def run(scenario: Scenario, windows: float, kill: str | None = None, keep: Path | None = None) -> list[Result]:
     """As many windows' worth of IDs for each credential; the limiter's log goes to `keep` too, a folder."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         log = folder / "verdicts.jsonl"
-        asked = {key: round(limit * windows) for key, limit in trial.keys.items()}
-        with limiter(trial, log) as port:
-            if trial.spent:
-                spend(trial, port)
-            service = Service(folder, trial, port)
+        asked = {key: round(limit * windows) for key, limit in scenario.keys.items()}
+        with limiter(scenario, log) as port:
+            if scenario.spent:
+                spend(scenario, port)
+            service = Service(folder, scenario, port)
             try:
-                with rival(trial, port):
-                    carry(service, trial, list(asked.values()), log, kill)
+                with rival(scenario, port):
+                    carry(service, scenario, list(asked.values()), log, kill)
             finally:
                 service.kill()
         if keep:
             keep.mkdir(parents=True, exist_ok=True)
-            (keep / f"{trial.limiter.name}-{time.time():.0f}.jsonl").write_bytes(log.read_bytes())
-        return weigh(trial, asked, log, service.lags())
+            (keep / f"{scenario.limiter.name}-{folder.name}.jsonl").write_bytes(log.read_bytes())
+        return weigh(scenario, asked, log, service.lags())
 
 
-def carry(service: Service, trial: Trial, counts: Sequence[int], log: Path, kill: str | None) -> None:
+def carry(service: Service, scenario: Scenario, counts: Sequence[int], log: Path, kill: str | None) -> None:
     """From the first start to the last result, over the kills."""
-    patience = SLACK + 4 * max(counts) / min(trial.keys.values()) * trial.limiter.window
+    patience = SLACK + 4 * max(counts) / min(scenario.keys.values()) * scenario.limiter.window
     service.start()
     service.until("ready", patience)
     for source, count in zip(service.sources, counts, strict=True):
         service.drop(source, [str(FIRST + 104_729 * number) for number in range(count)])
     if kill:
-        strike(service, kill, trial.limiter.limit, log, patience)
+        strike(service, kill, scenario.limiter.limit, log, patience)
     for _ in service.sources:
         service.until("results_written", patience)
     service.stop()
@@ -107,19 +107,19 @@ def granted(log: Path, count: int, patience: float) -> None:
         time.sleep(LOOK_EVERY)
 
 
-def weigh(trial: Trial, asked: dict[str, int], log: Path, lags: Sequence[tuple[float, float]]) -> list[Result]:
+def weigh(scenario: Scenario, asked: dict[str, int], log: Path, lags: Sequence[tuple[float, float]]) -> list[Result]:
     """What the log says of each credential."""
     head, verdicts = read(log)
     found = []
     for key, count in asked.items():
         all_of_it = [verdict for verdict in verdicts if verdict.key == (key or "anon")]
         ours = [verdict for verdict in all_of_it if verdict.who != RIVAL]
-        found.append(_result(trial, head.of(key), (key, count), ours, all_of_it, lags))
+        found.append(_result(scenario, head.of(key), (key, count), ours, all_of_it, lags))
     return found
 
 
 def _result(
-    trial: Trial,
+    scenario: Scenario,
     head: Head,
     asked: tuple[str, int],
     ours: list[Verdict],
@@ -127,16 +127,16 @@ def _result(
     lags: Sequence[tuple[float, float]],
 ) -> Result:
     began = None
-    if trial.spent:  # nothing could be had before the window that was spent is over
+    if scenario.spent:  # nothing could be had before the window that was spent is over
         began = max(ours[0].t, *(verdict.t + head.window for verdict in everybody if verdict.who == RIVAL))
     refused = [verdict for verdict in ours if verdict.status == 429]
     return Result(
-        trial.limiter.name,
+        scenario.limiter.name,
         asked[0],
         asked[1],
         score(head, ours, began),
-        score(head, ours if trial.spent else everybody, began),
-        races(everybody, ours[0].who, head.limit) if trial.rival else 0,
+        score(head, ours if scenario.spent else everybody, began),
+        races(everybody, ours[0].who, head.limit) if scenario.rival else 0,
         max((late for _, late in lags), default=0.0),
         tuple(Refusal(verdict.t - ours[0].t, _lag(lags, verdict.t), verdict.left) for verdict in refused),
     )
@@ -147,9 +147,9 @@ def _lag(lags: Sequence[tuple[float, float]], before: float) -> float:
 
 
 @contextmanager
-def limiter(trial: Trial, log: Path) -> Iterator[int]:
+def limiter(scenario: Scenario, log: Path) -> Iterator[int]:
     """The limiter in a process of its own, and its port."""
-    command = [sys.executable, "-m", "bench.server", msgspec.json.encode(trial.limiter).decode(), str(log)]
+    command = [sys.executable, "-m", "bench.server", msgspec.json.encode(scenario.limiter).decode(), str(log)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stdin
@@ -162,33 +162,33 @@ def limiter(trial: Trial, log: Path) -> Iterator[int]:
             process.stdin.close()
 
 
-def spend(trial: Trial, port: int) -> None:
+def spend(scenario: Scenario, port: int) -> None:
     """Another client takes the whole window."""
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda number: _ask(port, f"spent{number}"), range(trial.limiter.limit)))
+        list(pool.map(lambda number: _ask(port, f"spent{number}"), range(scenario.limiter.limit)))
 
 
 @contextmanager
-def rival(trial: Trial, port: int) -> Iterator[None]:
-    """Another client with the same key, at random moments and all the while, where the trial wants one."""
+def rival(scenario: Scenario, port: int) -> Iterator[None]:
+    """Another client with the same key, at random moments and all the while, where the scenario wants one."""
     over = threading.Event()
 
     def ask() -> None:
         random, number = Random(), 0
-        rate = RIVAL_SHARE * trial.limiter.limit / trial.limiter.window
+        rate = RIVAL_SHARE * scenario.limiter.limit / scenario.limiter.window
         while not over.wait(random.expovariate(rate)):
             number += 1
             if _ask(port, f"rival{number}") == 429:
                 over.wait(1.0)
 
     thread = threading.Thread(target=ask)
-    if trial.rival:
+    if scenario.rival:
         thread.start()
     try:
         yield
     finally:
         over.set()
-        if trial.rival:
+        if scenario.rival:
             thread.join()
 
 

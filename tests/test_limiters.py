@@ -1,7 +1,8 @@
 """The second promise against limiters that others wrote; `make bench-limits` is the long version."""
 
 import pytest
-from bench.limiter import Limiter, trial
+from bench.limiter import Limiter
+from bench.scenario import LIMITERS, SCENARIOS, scenario
 from bench.score import Head, Verdict, races, score
 from bench.trial import run
 from bench.wire import spoken
@@ -9,21 +10,24 @@ from bench.wire import spoken
 from collector.budget import headers
 
 LIMIT, WINDOW = 20, 2
+roomy = pytest.mark.timeout(20)  # the windows alone take five seconds
 
 
+@roomy
 @pytest.mark.parametrize("name", ["fixed-x", "moving-silent", "swc", "leaky"])
 def test_a_real_limiter_refuses_nothing_and_is_used(name: str) -> None:
     """Whatever its window and its headers: no 429, and the second window is not wasted."""
-    [result] = run(trial(name, LIMIT, WINDOW), windows=2.5)
+    [result] = run(scenario(name, LIMIT, WINDOW), windows=2.5)
     assert (result.ours.granted, result.ours.refused, result.ours.other) == (50, 0, 0)
     assert result.ours.steady
     assert result.ours.steady > 0.85
 
 
+@roomy
 @pytest.mark.parametrize("name", ["fixed-x", "moving-silent"])
 def test_a_start_right_after_a_kill_is_granted_nothing_anew(name: str) -> None:
     """kill -9 when two windows' worth was granted: what was sent before it still counts, so there is no 429."""
-    [result] = run(trial(name, LIMIT, WINDOW), windows=2.5, kill="spent")
+    [result] = run(scenario(name, LIMIT, WINDOW), windows=2.5, kill="spent")
     assert (result.ours.granted >= 50, result.ours.refused, result.ours.other) == (True, 0, 0)
 
 
@@ -87,3 +91,9 @@ def test_a_race_is_lost_where_only_a_call_of_another_took_the_last_room() -> Non
     assert races([heard(1), theirs, refused], "we", limit=5) == 1
     assert races([heard(0), theirs, refused], "we", limit=5) == 0
     assert races([heard(1), refused], "we", limit=5) == 0
+
+
+def test_every_name_of_the_bench_stands_for_a_scenario() -> None:
+    """Under its own name, so that its line of the table can be found."""
+    for name in (*LIMITERS, *SCENARIOS):
+        assert scenario(name, LIMIT, WINDOW).limiter.name == name
