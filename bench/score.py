@@ -16,6 +16,7 @@ import msgspec
 AT_ONCE = 16  # calls
 ROUND_TRIP = 0.035  # seconds, on average
 REFUSALS = (429, 503)
+READ = 0.01  # seconds that an answer, once it has gone, may take until it is read
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -113,7 +114,7 @@ def races(verdicts: Iterable[Verdict], ours: str, limit: int) -> int:
 
 
 def _unseen(lost: Verdict, seen: list[Verdict], ours: str, limit: int) -> bool:
-    heard = [other for other in seen if other.who == ours and other.left is not None and other.went < lost.came]
+    heard = [other for other in seen if other.who == ours and other.left is not None and other.went + READ < lost.came]
     latest = max(heard, key=lambda verdict: verdict.t, default=None)
     left, since = (limit, -math.inf) if latest is None else (latest.left or 0, latest.t)
     between = [other for other in seen if since < other.t < lost.t and other.granted]

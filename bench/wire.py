@@ -47,15 +47,17 @@ class Wire:
 
     def __init__(self, app: Wsgi, limiter: Limiter, log: Path) -> None:
         self._app, self._limiter = app, limiter
-        self._lock, self._random = threading.Lock(), Random()
-        self._log = log.open("a", buffering=1)
+        self._random = Random()
+        self._verdict = threading.Lock()  # one at a time: limits' memory is not safe from two threads, and answers 500
+        self._writing, self._log = threading.Lock(), log.open("a", buffering=1)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         came = time.time()
         self._travel()
         answer: list[Any] = []
-        asked = time.time()
-        body = self._app(environ, lambda status, headers, exc_info=None: answer.extend((status, headers)))
+        with self._verdict:
+            asked = time.time()
+            body = self._app(environ, lambda status, headers, exc_info=None: answer.extend((status, headers)))
         status, headers = answer
         headers = spoken(headers, self._limiter, asked)
         self._travel()
@@ -77,5 +79,5 @@ class Wire:
         time.sleep(self._random.uniform(*LATENCY) / 2)
 
     def _note(self, **line: object) -> None:
-        with self._lock:
+        with self._writing:
             self._log.write(json.dumps(line) + "\n")
