@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint check format bench clean
+.PHONY: demo test lint check format bench bench-limits clean
 
 demo: $(VENV)/installed
 	$(BIN)/collector demo
@@ -25,6 +25,11 @@ format: $(VENV)/dev
 
 bench: $(VENV)/dev
 	$(BIN)/python bench/intake.py
+
+# BENCH="--kill three --only fixed-x", for instance; --help tells what there is.
+bench-limits: $(VENV)/dev
+	$(BIN)/python -m bench.limits --jobs 4 $(BENCH)
+	$(BIN)/python -m bench.free
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "collector needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...")'
