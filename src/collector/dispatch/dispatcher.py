@@ -6,6 +6,7 @@ from random import Random
 
 from collector.budget.ledger import Ledger
 from collector.clock import Clock
+from collector.dispatch import retry
 from collector.dispatch.breaker import Breaker
 from collector.dispatch.consumer import Consumer
 from collector.dispatch.feeder import Feeder
@@ -13,7 +14,7 @@ from collector.dispatch.judge import ALIKE_STOPS, DOUBTED, Judge
 from collector.dispatch.lane import Lane
 from collector.dispatch.packing import Shelf
 from collector.dispatch.recorder import Recorder
-from collector.model import BatchId, SourceLive, State
+from collector.model import BatchId, Progress, SourceLive, State
 from collector.sources.http import Client
 from collector.sources.spec import Spec
 from collector.store.store import Store
@@ -38,6 +39,8 @@ class Dispatcher:
         self.feeders: list[Feeder] = []
         self.consumers: list[Consumer] = []
         for name, lane in self.lanes.items():
+            if _any_delayed(store, name):  # by an earlier process, nobody knows for how long
+                lane.progress = Progress(due=clock.wall() + retry.LONGEST)
             judge = Judge(lane.spec, lane.breaker, random, ever_good=_ever_good(store, name))
             endpoint = client.endpoints[name]
             shelf = Shelf(name, judge.pack, endpoint.room, endpoint.weight, endpoint.alone)
@@ -72,6 +75,10 @@ class Dispatcher:
             total.update(lane.flying)
         return total
 
+    def progress(self) -> dict[str, Progress]:
+        """What the calls of each source came to so far."""
+        return {name: lane.progress for name, lane in self.lanes.items()}
+
     def sources(self) -> dict[str, SourceLive]:
         """Each source's state, and why it is so."""
         return {name: _state(lane) for name, lane in self.lanes.items()}
@@ -83,6 +90,10 @@ def _ever_good(store: Store, source: str) -> bool:
     accounts = [store.books.of(batch.id) for batch in store.batches.all() if batch.source == source]
     doubted = sum(account.reasons.get((State.DELAYED, reason), 0) for account in accounts for reason in DOUBTED)
     return doubted >= ALIKE_STOPS or any(account.count(State.FOUND) for account in accounts)
+
+
+def _any_delayed(store: Store, source: str) -> bool:
+    return any(store.books.count(batch.id, State.DELAYED) for batch in store.batches.open_of(source))
 
 
 def _state(lane: Lane) -> SourceLive:

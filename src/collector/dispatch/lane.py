@@ -4,8 +4,10 @@ import asyncio
 from collections import Counter
 from contextlib import suppress
 
+import msgspec
+
 from collector.dispatch.breaker import Breaker
-from collector.model import BatchId, Call, Job, State
+from collector.model import BatchId, Call, Found, Job, Progress, PutOff, Result, State
 from collector.sources.spec import Spec
 
 
@@ -21,6 +23,7 @@ class Lane:
         self.calls = 0  # sent and not yet answered
         self.stopped: str | None = None  # why, in plain words
         self.trouble: str | None = None  # why no call can leave, where a disk is unwell
+        self.progress = Progress()
         self._running = asyncio.Event()
         self._running.set()
         self._wake = asyncio.Event()
@@ -64,6 +67,22 @@ class Lane:
     def back(self, call: Call) -> None:
         """A call that was sent is to be sent again; nothing of it is recorded."""
         self.flying.subtract(_places(call.jobs))
+
+    def count(self, result: Result) -> None:
+        """What a call came to, before its jobs leave the memory. Calls that are unfilled since nothing more is there
+        say nothing of those to come; one that was told to wait was sent too."""
+        outcomes = [outcome for _, outcome in result.outcomes]
+        delays = [outcome.delay for outcome in outcomes if isinstance(outcome, PutOff)]
+        known = self.progress
+        due = max([known.due, *(result.at + delay for delay in delays if delay)])
+        if (result.sent or result.attempt) and len(self.taken) - len(result.jobs) >= self.spec.pack:
+            known = Progress(
+                known.calls + 1,
+                known.jobs + len(outcomes),
+                known.settled + len(outcomes) - len(delays),
+                known.items + sum(len(outcome.items) for outcome in outcomes if isinstance(outcome, Found)),
+            )
+        self.progress = msgspec.structs.replace(known, due=due)
 
     def settle(self, jobs: list[Job]) -> None:
         """The outcomes of jobs of a sent call are in the table."""

@@ -69,6 +69,7 @@ class Recorder:
     def _settle(self, result: Result) -> None:
         lane = self._lanes[result.source]
         jobs = [job for job, _ in result.outcomes]
+        lane.count(result)
         if result.sent:
             lane.settle(jobs)
         else:
