@@ -197,6 +197,7 @@ class App:
             budgets=self._ledger.windows(),
             sources=dispatcher.sources(),
             outlooks={name: self._ledger.outlook(name) for name in self.config.sources},
+            progress=dispatcher.progress(),
             troubles=(
                 *self._disk_trouble(),
                 *self._reloader.troubles(),

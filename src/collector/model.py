@@ -191,6 +191,16 @@ class Outlook(msgspec.Struct, frozen=True):
     round_trip: float = 0.0  # what an answer takes; 0 until one came
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """What the calls of a source came to since the start, but for those that had nobody left to share them with."""
+
+    calls: int = 0
+    jobs: int = 0  # that they carried
+    settled: int = 0  # of these: no call more is wanted for them
+    items: int = 0  # that came back
+    due: float = 0.0  # wall time by which all that was put off is due; 0 where nothing was
+
+
 class SourceLive(msgspec.Struct, frozen=True):
     """What is in memory of one source."""
 
@@ -219,3 +229,4 @@ class Live(msgspec.Struct, frozen=True):
     troubles: tuple[Trouble, ...]
     outlooks: dict[str, Outlook] = {}  # by source
     time: dict[str, dict[Why, float]] = {}  # seconds by source since its account began
+    progress: dict[str, Progress] = {}  # by source

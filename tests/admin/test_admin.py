@@ -31,6 +31,7 @@ SNAPSHOT = Snapshot(
     now="2026-11-22T08:01:00.000Z",
     finish_from=None,
     finish_at=None,
+    finish_to=None,
     at_least=False,
     jobs=JobCounts(total=3, queued=1, found=2),
     calls_in_the_air=0,

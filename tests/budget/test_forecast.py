@@ -14,7 +14,7 @@ from collector.budget.limit import Limit
 from collector.budget.window import slack
 from collector.model import Outlook, WindowAhead
 
-MOST = 60  # calls that are simulated
+MOST = 40  # calls that are simulated
 NEAR = 1e-6
 
 

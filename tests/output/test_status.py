@@ -3,11 +3,8 @@
 from typing import Any
 
 import msgspec
-from hypothesis import given
-from hypothesis import strategies as st
 
 from collector.model import (
-    BatchId,
     BatchState,
     Gone,
     Live,
@@ -19,7 +16,6 @@ from collector.model import (
     Why,
     Window,
 )
-from collector.output.finish import Work, finish
 from collector.output.snapshot import Snapshot
 from collector.output.status import snapshot
 from collector.output.text import SPENT, text
@@ -41,7 +37,9 @@ async def test_the_json_has_every_pinned_key(store: Store, clock: Standing) -> N
         budgets={"posts": (Window(900, 900.0, 88, 812, clock.wall() + 60),)},
     )
     got: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(taken(store, clock, state)))
-    assert list(got)[:7] == ["state", "version", "started_at", "now", "finish_from", "finish_at", "at_least"]
+    assert list(got)[:8] == [
+        *("state", "version", "started_at", "now", "finish_from", "finish_at", "finish_to", "at_least")
+    ]
     assert list(got["jobs"]) == NINE
     assert got["calls_in_the_air"] == 0
     assert got["at_least"] is False
@@ -55,7 +53,9 @@ async def test_the_json_has_every_pinned_key(store: Store, clock: Standing) -> N
             "sources": [],
         }
     ]
-    assert list(got["batches"][0])[:7] == ["id", "name", "source", "state", "jobs", "items", "finish_at"]
+    assert list(got["batches"][0])[:9] == [
+        *("id", "name", "source", "state", "jobs", "items", "finish_from", "finish_at", "finish_to")
+    ]
     assert list(got["batches"][0]["jobs"]) == NINE
     assert got["batches"][0]["id"] == batch.id
     window = {"limit": 900, "window_s": 900, "used": 88, "left": 812, "resets_at": "2027-01-15T08:01:00.000Z"}
@@ -121,15 +121,29 @@ async def test_a_loading_batch_says_how_far_it_is(store: Store, clock: Standing)
     assert "line 7" in text(taken(store, clock))
 
 
-async def test_the_finish_counts_what_is_delayed_only_at_the_latest(store: Store, clock: Standing) -> None:
-    """finish_from leaves out what is put off; both lie after now."""
-    batch = await taken_in(store, [str(number) for number in range(3_000)])
-    await recorded(store, batch.id, {str(number): PutOff(60, "http-500") for number in range(1_000, 3_000)})
+async def test_the_finish_is_a_range(store: Store, clock: Standing) -> None:
+    """The likely end lies between the earliest and the latest, all after now, for everything and for the batch."""
+    await taken_in(store, [str(number) for number in range(3_000)])
     got = taken(store, clock)
-    assert got.finish_from is not None
-    assert got.finish_at is not None
-    assert got.now < got.finish_from < got.finish_at
-    assert got.batches[0].finish_at == got.finish_at
+    for end in (got, got.batches[0]):
+        assert end.finish_from
+        assert end.finish_at
+        assert end.finish_to
+        assert got.now < end.finish_from <= end.finish_at <= end.finish_to
+    assert "done about 2027-01-15 08:00:0" in text(got)
+    assert "between" in text(got)
+
+
+async def test_more_is_to_come_while_a_file_is_read_or_a_batch_is_paused(store: Store, clock: Standing) -> None:
+    """Then the finish times are told as the least."""
+    batch = await taken_in(store, ["1"])
+    assert not taken(store, clock).at_least
+    loading = await store.batches.begin("posts", "more", "file", file="more.txt")
+    assert taken(store, clock).at_least
+    await store.batches.open(loading, lines=0, refused=0, digest="", layout="", warnings=[])
+    assert not taken(store, clock).at_least
+    store.batches.keep(msgspec.structs.replace(batch, state=BatchState.PAUSED))
+    assert taken(store, clock).at_least
 
 
 async def test_nobody_knows_the_finish_of_a_source_that_is_stopped(store: Store, clock: Standing) -> None:
@@ -204,16 +218,6 @@ def test_every_why_has_its_words() -> None:
 async def test_an_account_that_has_just_begun_can_be_shown(store: Store, clock: Standing) -> None:
     """Nothing is divided by the nothing that went by."""
     assert "time posts: over 0 s" in text(taken(store, clock, live(time={"posts": {}})))
-
-
-@given(st.lists(st.integers(1, 10_000), min_size=1, max_size=8))
-def test_batches_that_share_a_source_finish_in_the_order_of_their_sizes(sizes: list[int]) -> None:
-    """Equal shares: the smallest is done first, and the last one when everything is."""
-    works = [Work(BatchId(number), "posts", size, 0) for number, size in enumerate(sizes)]
-    ends = finish(works, LIVE, SPECS, 0.0)
-    times = [ends.batches[work.batch] for work in sorted(works, key=lambda work: work.open)]
-    assert times == sorted(times)
-    assert times[-1] == ends.latest
 
 
 async def test_a_paused_batch_has_no_finish_time(store: Store, clock: Standing) -> None:

@@ -16,12 +16,14 @@ from collector.budget.window import slack
 from collector.model import Outlook, WindowAhead
 
 ROUND_TRIPS = (0.2, 0.5, 1.0)  # seconds that an answer takes, until the first one came: quick, usual, slow
-_DRIFT = (0.8, 1.0, 1.25)  # by which the answers to come may be quicker or slower than those that came
+_DRIFT = (0.5, 1.0, 1.5)  # by which the answers to come may be quicker or slower than those that came
 _MOST_STEPS = 32  # of a gate; more are told together
 _LESS = 5  # counts of periods of a gate that are tried, from the most down
 _HAIR = 1e-9  # what a sum of floats may be off, in parts of a window
 
 Key: TypeAlias = tuple[str, str, float]  # budget, unit and seconds of a window: sources that name the same share it
+
+PACED: Key = ("", "calls", 0.0)  # the pace, which sources of one identity share
 
 
 class Need(msgspec.Struct, frozen=True):
@@ -76,19 +78,36 @@ def between(
     needs: tuple[Need, Need, Need],
     parallel: int,
     others: tuple[Mapping[Key, float], Mapping[Key, float], Mapping[Key, float]] = ({}, {}, {}),
+    spread: float = 0.0,
 ) -> Span:
     """When it is answered if it takes the least, the likely and the most; `others` is what other sources draw from
-    the same windows meanwhile.
+    the same windows meanwhile, `spread` a pace that may yet turn out to be the one.
 
     Until an answer came nobody knows whether the API sends headers: then a window may be spent at once, or evenly.
     """
     trips = tuple(outlook.round_trip * drift for drift in _DRIFT) if outlook.round_trip else ROUND_TRIPS
-    paces = (outlook.every if outlook.round_trip else 0.0, outlook.every, outlook.every)
-    earliest, likely, latest = (
-        back(msgspec.structs.replace(outlook, round_trip=trip, every=every), need, parallel, beside)
-        for trip, every, need, beside in zip(trips, paces, needs, others, strict=True)
+    paces = (outlook.every if outlook.round_trip else 0.0, outlook.every, max(outlook.every, spread))
+    quick, usual, slow = (
+        msgspec.structs.replace(outlook, round_trip=trip, every=every) for trip, every in zip(trips, paces, strict=True)
     )
+    earliest, latest = back(quick, needs[0], parallel, others[0]), back(slow, needs[2], parallel, others[2])
+    # One call more may take a whole window more, so the likely end is a mean of what is likely.
+    likely = sum(weight * back(usual, need, parallel, others[1]) for weight, need in _likely(needs))
     return Span(min(earliest, likely), likely, max(likely, latest))
+
+
+def _likely(needs: tuple[Need, Need, Need]) -> list[tuple[float, Need]]:
+    """Needs around the likely one with their weights, a third of the way to the least and to the most."""
+    least, likely, most = needs
+    if least == most:
+        return [(1.0, likely)]
+    return [(0.25, _between(likely, least)), (0.5, likely), (0.25, _between(likely, most))]
+
+
+def _between(likely: Need, other: Need) -> Need:
+    pairs = zip(msgspec.structs.astuple(likely), msgspec.structs.astuple(other), strict=True)
+    calls, items, units = (one + (another - one) / 3 for one, another in pairs)
+    return Need(round(calls), items, units)
 
 
 def back(outlook: Outlook, need: Need, parallel: int, others: Mapping[Key, float] | None = None) -> float:
@@ -97,7 +116,11 @@ def back(outlook: Outlook, need: Need, parallel: int, others: Mapping[Key, float
     if need.calls <= 0:
         return 0.0
     gates = [_window(ahead, need, others or {}, outlook.round_trip) for ahead in outlook.windows]
-    gates += [_Gate(1.0, outlook.every), _Gate(float(max(parallel, 1)), outlook.round_trip)]
+    paced = (others or {}).get(PACED, 0.0)
+    gates += [
+        _Gate(need.calls / (need.calls + paced), outlook.every),
+        _Gate(float(max(parallel, 1)), outlook.round_trip),
+    ]
     return _drawn(need.calls, [gate for gate in gates if gate], outlook.wait) + outlook.round_trip
 
 
@@ -135,7 +158,10 @@ def _drawn(calls: float, gates: Sequence[_Gate], wait: float) -> float:
     """When the last of so many calls leaves: from each time that holds a call back, as long as those after it take."""
     binding = sorted(_binding(gates), key=lambda gate: gate.rate, reverse=True)
     last = wait + _after(calls, 0.0, binding, 0.0)
-    for position, time in (step for gate in gates for step in gate.steps):
+    slowest = max((gate.rate for gate in binding), default=0.0)
+    steps = (step for gate in gates for step in gate.steps)
+    # Those first that may come last, so that the others need not be looked at closely.
+    for position, time in sorted(steps, key=lambda step: step[0] * slowest - step[1]):
         if calls - position > _HAIR * max(calls, 1.0):
             last = max(last, time + _after(calls, position, binding, max(last - time, 0.0)))
     return last
@@ -168,34 +194,13 @@ def _periods(rooms: Mapping[float, float], position: float, gates: Sequence[_Gat
     for at, gate in enumerate(gates):
         if max(rooms.values()) * gate.rate <= longest:
             break  # nor can those after it, which are quicker, take longer
-        begin = max(position, gate.free)
+        begin, slower = max(position, gate.free), gates[at + 1].rate if at + 1 < len(gates) else 0.0
         most = math.ceil(min(room for since, room in rooms.items() if since <= begin) / gate.count - _HAIR) - 1
         # Some periods less may leave room for longer ones of other gates.
         for count in range(most, max(most - _LESS, 0), -1):
             spent = count * gate.period
             left = {since: room - count * gate.count * (since <= begin) for since, room in rooms.items()}
+            if spent + max(left.values()) * slower <= longest:
+                break
             longest = max(longest, spent + _periods(left, position, gates[at + 1 :], max(longest - spent, 0.0)))
     return longest
-
-
-# What receipts use until they tell a range.
-
-
-def calls(jobs: int, pack: int) -> int:
-    """The calls that so many IDs take."""
-    return -(-jobs // max(pack, 1))
-
-
-def seconds(calls: int, limits: tuple[Limit, ...], parallel: int, seconds_a_call: float) -> float:
-    """How long so many calls take when no window is spent yet: as long as the slowest limit or the answers need."""
-    if calls <= 0:
-        return 0.0
-    rounds = -(-calls // max(parallel, 1))
-    sent = max((_until_last(calls, limit, seconds_a_call) for limit in limits), default=0.0)
-    return max(sent + seconds_a_call, rounds * seconds_a_call)
-
-
-def _until_last(calls: int, limit: Limit, seconds_a_call: float) -> float:
-    """From the first call to the last: at the pace of the window, and never more than its count in any one."""
-    spent_windows = (calls - 1) // limit.count * limit.seconds
-    return max(spent_windows, (calls - 1) * interval(limit, seconds_a_call))

@@ -94,7 +94,9 @@ def _ahead(budget: str, own: OwnLog, now: float, said: tuple[int, float] | None 
     limit = own.limit
     if said:
         left, until = said
-        frees: tuple[tuple[float, int], ...] = ((until - now, limit.count),)  # a server's window begins anew, whole
+        # All of it comes free at once, what is left now too; our own first slot may open it before a rounded reset.
+        opens = min(until, own.free_at(now, limit.count - own.used(now) + 1))
+        frees: tuple[tuple[float, int], ...] = ((opens - now, limit.count),)
     else:
         left = max(0, limit.count - own.used(now))
         frees = tuple((at - now, count) for at, count in own.frees(now, _STEPS))

@@ -17,8 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from collector import quantity
-from collector.clock import unstamp
-from collector.output.text import plain, why
+from collector.output.text import ends, plain, why
 
 if TYPE_CHECKING:
     from collector.output.snapshot import BatchStatus, Snapshot, WindowStatus
@@ -66,9 +65,10 @@ def screen(snapshot: Snapshot) -> RenderableType:
     """The whole service as a picture."""
     head = Text.assemble(("collector ", "bold"), snapshot.version, " is ", (plain(snapshot.state), "bold"))
     head.append(f" · calls in the air: {snapshot.calls_in_the_air}")
-    if snapshot.finish_at:
-        head.append(f" · done {_finish(snapshot.finish_at, snapshot.now)}")
-    parts: list[RenderableType] = [head, _table(snapshot)]
+    parts: list[RenderableType] = [head]
+    if said := ends(snapshot, snapshot.now, clock_time):
+        parts.append(Text(f"done {said}"))
+    parts.append(_table(snapshot))
     if len(snapshot.batches) > _ROWS:
         parts.append(Text(f"… and {len(snapshot.batches) - _ROWS} more"))
     parts += [_budget(name, window) for name, windows in snapshot.budgets.items() for window in windows]
@@ -133,7 +133,3 @@ def _budget(name: str, window: WindowStatus) -> RenderableType:
     )
     row.add_row(Text(plain(f"budget {name}")), bar, Text(said))
     return row
-
-
-def _finish(finish_at: str, now: str) -> str:
-    return f"about {clock_time(finish_at)}, in {quantity.spoken(max(unstamp(finish_at) - unstamp(now), 0.0))}"

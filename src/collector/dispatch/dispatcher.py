@@ -9,6 +9,7 @@ import structlog
 
 from collector.budget.ledger import Ledger
 from collector.clock import Clock
+from collector.dispatch import retry
 from collector.dispatch.breaker import Breaker
 from collector.dispatch.consumer import Consumer
 from collector.dispatch.crew import Crew
@@ -19,7 +20,7 @@ from collector.dispatch.packing import Shelf
 from collector.dispatch.recorder import Recorder
 from collector.dispatch.taken import Taken
 from collector.host.secret import Secret
-from collector.model import BatchId, SourceLive, State
+from collector.model import BatchId, Progress, SourceLive, State
 from collector.sources.http import Client
 from collector.sources.request import Endpoint
 from collector.sources.spec import Spec
@@ -107,6 +108,10 @@ class Dispatcher:
             total.update(taken.flying)
         return total
 
+    def progress(self) -> dict[str, Progress]:
+        """What the calls of each source came to so far."""
+        return {name: team.lane.taken.progress for name, team in self._teams.items()}
+
     def sources(self) -> dict[str, SourceLive]:
         """Each source's state, and why it is so."""
         return {name: _state(team.lane) for name, team in self._teams.items()}
@@ -115,6 +120,9 @@ class Dispatcher:
         # A breaker for each source, not for each origin: where one endpoint fails, others of its host go on.
         breaker = Breaker(endpoint.spec.origin)
         lane = Lane(name, endpoint, breaker, self._taken[name])
+        # What was put off by an earlier process may be due as late as that.
+        late = self._clock.wall() + retry.LONGEST if _any_delayed(self._store, name) else 0.0
+        lane.taken.begin(Progress(due=late), endpoint.spec.pack)
         judge = Judge(endpoint.spec, breaker, self._random, ever_good=_ever_good(self._store, name))
         shelf = Shelf(name, judge.pack, endpoint.room, endpoint.weight, endpoint.alone)
         feeder = Feeder(lane, shelf, judge, self._store, self.recorder.put, self._clock)
@@ -138,6 +146,10 @@ def _ever_good(store: Store, source: str) -> bool:
     accounts = [store.books.of(batch.id) for batch in store.batches.all() if batch.source == source]
     doubted = sum(account.reasons.get((State.DELAYED, reason), 0) for account in accounts for reason in DOUBTED)
     return doubted >= ALIKE_STOPS or any(account.count(State.FOUND) for account in accounts)
+
+
+def _any_delayed(store: Store, source: str) -> bool:
+    return any(store.books.count(batch.id, State.DELAYED) for batch in store.batches.open_of(source))
 
 
 def _state(lane: Lane) -> SourceLive:

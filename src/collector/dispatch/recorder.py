@@ -69,6 +69,7 @@ class Recorder:
     def _settle(self, result: Result) -> None:
         taken = self._taken[result.source]
         jobs = [job for job, _ in result.outcomes]
+        taken.count(result)
         if result.sent:
             taken.settle(jobs)
         else:

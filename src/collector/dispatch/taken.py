@@ -5,7 +5,9 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 
-from collector.model import BatchId, Call, Job, State
+import msgspec
+
+from collector.model import BatchId, Call, Found, Job, Progress, PutOff, Result, State
 
 
 class Taken:
@@ -16,8 +18,14 @@ class Taken:
         self.jobs: set[tuple[BatchId, str]] = set()
         self.flying: Counter[tuple[BatchId, State]] = Counter()  # jobs of calls sent and not yet recorded
         self.calls = 0  # sent and not yet answered
+        self.progress = Progress()
+        self._pack = 1  # IDs in a full call
         self._given_back: set[BatchId] = set()
         self._wake = asyncio.Event()
+
+    def begin(self, progress: Progress, pack: int) -> None:
+        """The source is declared anew: what calls came to under another declaration says nothing of those to come."""
+        self.progress, self._pack = progress, pack
 
     def wake(self) -> None:
         """Something may have come that can be fed."""
@@ -49,6 +57,22 @@ class Taken:
     def back(self, call: Call) -> None:
         """A call that was sent is to be sent again; nothing of it is recorded."""
         self.flying.subtract(_places(call.jobs))
+
+    def count(self, result: Result) -> None:
+        """What a call came to, before its jobs leave the memory. Calls that are unfilled since nothing more is there
+        say nothing of those to come; one that was told to wait was sent too."""
+        outcomes = [outcome for _, outcome in result.outcomes]
+        delays = [outcome.delay for outcome in outcomes if isinstance(outcome, PutOff)]
+        known = self.progress
+        due = max([known.due, *(result.at + delay for delay in delays if delay)])
+        if (result.sent or result.attempt) and len(self.jobs) - len(result.jobs) >= self._pack:
+            known = Progress(
+                known.calls + 1,
+                known.jobs + len(outcomes),
+                known.settled + len(outcomes) - len(delays),
+                known.items + sum(len(outcome.items) for outcome in outcomes if isinstance(outcome, Found)),
+            )
+        self.progress = msgspec.structs.replace(known, due=due)
 
     def settle(self, jobs: Iterable[Job]) -> None:
         """The outcomes of jobs of a sent call are in the table."""

@@ -1,16 +1,23 @@
 """When what is open will be done, as far as that can be told. Pure."""
 
+import math
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
 import msgspec
 
 from collector.budget import forecast
-from collector.model import BatchId, Live
+from collector.budget.forecast import PACED, ROUND_TRIPS, Key, Need, Span
+from collector.budget.limit import Limit
+from collector.budget.pace import interval
+from collector.model import BatchId, Live, Outlook, Progress, WindowAhead
+from collector.output.effort import needs
 from collector.sources.spec import Spec
 
-SECONDS_A_CALL = 0.5  # what an API usually takes
+MOST_BATCHES = 50  # told of one by one
+_LAST_TRIES = 3.0  # seconds that the waits after a first and a second failed try take
+_TOLD = 0.02  # of the time; timers are late and clocks differ
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -20,14 +27,43 @@ class Work(msgspec.Struct, frozen=True):
     source: str
     open: int
     delayed: int  # of the open ones
+    air: int = 0  # of the open ones
 
 
 class Finish(msgspec.Struct, frozen=True):
-    """Wall times; None where nobody can tell. `earliest` leaves out what is delayed."""
+    """Wall times, of everything and of each batch; None, or left out, where nobody can tell."""
 
-    earliest: float | None
-    latest: float | None
-    batches: Mapping[BatchId, float]
+    whole: Span | None
+    batches: Mapping[BatchId, Span]
+
+
+class _Owed(msgspec.Struct, frozen=True):
+    """What a source owes, and what it may draw."""
+
+    source: str
+    works: tuple[Work, ...]
+    spec: Spec
+    outlook: Outlook
+    progress: Progress
+    pace: Key | None  # its own window in calls; sources that share it share their pace
+
+    def needs(self, jobs: float) -> tuple[Need, Need, Need]:
+        """What so many of its open jobs take; those in the air are of all its batches alike."""
+        total = sum(work.open for work in self.works)
+        air = min(sum(work.air for work in self.works), total)
+        return needs(jobs, air * jobs / total, self.progress, self.spec)
+
+    @property
+    def spread(self) -> float:
+        """The pace of a server that refills its windows gradually. Headers do not tell before a window is over."""
+        limits = (Limit(window.limit, window.seconds) for window in self.outlook.windows if _key(window) == self.pace)
+        unknown = (limit for limit in limits if self.progress.calls < limit.count and self.spec.window == "auto")
+        return max((interval(limit, self.outlook.round_trip) for limit in unknown), default=0.0)
+
+    @property
+    def all(self) -> int:
+        """Its open jobs."""
+        return sum(work.open for work in self.works)
 
 
 def finish(works: Sequence[Work], live: Live, specs: Mapping[str, Spec], now: float) -> Finish:
@@ -35,39 +71,88 @@ def finish(works: Sequence[Work], live: Live, specs: Mapping[str, Spec], now: fl
     by_source: dict[str, list[Work]] = {}
     for work in works:
         by_source.setdefault(work.source, []).append(work)
-    batches: dict[BatchId, float] = {}
-    earliest, latest, known = now, now, bool(by_source)
-    for source, owed in by_source.items():
-        spec, begin = specs.get(source), _begin(source, live, now)
-        if spec is None or begin is None:
-            known = False
-            continue
-        jobs = sum(work.open for work in owed)
-        earliest = max(earliest, begin + _seconds(jobs - sum(work.delayed for work in owed), spec))
-        latest = max(latest, begin + _seconds(jobs, spec))
-        batches |= {batch: begin + _seconds(share, spec) for batch, share in _shares(owed)}
-    return Finish(earliest if known else None, latest if known else None, batches)
+    owed = [_owed(source, tuple(mine), live, specs[source]) for source, mine in by_source.items() if source in specs]
+    asked = [one for one in owed if _runs(one.source, live)]
+    told = {work.batch for work in works[:MOST_BATCHES]}
+    batches = {batch: ends for one in asked for batch, ends in _batches(one, asked, told, now) if ends}
+    wholes = [_at(one, one.all, any(work.delayed for work in one.works), asked, now) for one in asked]
+    known = [whole for whole in wholes if whole]
+    if not by_source or len(known) < len(by_source):
+        return Finish(None, batches)
+    ends = (max(getattr(span, end) for span in known) for end in Span.__struct_fields__)
+    return Finish(Span(*ends), batches)
 
 
-def _begin(source: str, live: Live, now: float) -> float | None:
-    """When the next call of a source may go; None when nobody can tell."""
+def _owed(source: str, works: tuple[Work, ...], live: Live, spec: Spec) -> _Owed:
+    outlook = live.outlooks.get(source) or forecast.fresh(spec.limit, plain=spec.window == "plain")
+    # Its own windows bear the name of a source, those of a `[budget]` never do.
+    own = (_key(window) for window in outlook.windows if window.unit == "calls" and window.budget in live.sources)
+    return _Owed(source, works, spec, outlook, live.progress.get(source, Progress()), next(own, None))
+
+
+def _runs(source: str, live: Live) -> bool:
     lane = live.sources.get(source)
-    if live.state != "running" or lane is None or lane.state in ("stopped", "down"):
+    return live.state == "running" and lane is not None and lane.state in ("running", "waiting")
+
+
+def _batches(
+    one: _Owed, asked: Sequence[_Owed], told: set[BatchId], now: float
+) -> Iterator[tuple[BatchId, Span | None]]:
+    for work, jobs in zip(one.works, _shares(one.works), strict=True):
+        if work.batch in told:
+            yield work.batch, _at(one, jobs, bool(work.delayed), asked, now)
+
+
+def _at(one: _Owed, jobs: int, delayed: bool, asked: Sequence[_Owed], now: float) -> Span | None:
+    """When so many jobs of a source are done; None where only an answer can tell."""
+    need = one.needs(jobs)
+    quick, fair, slow = _others(one, need, asked)
+    span = forecast.between(one.outlook, need, one.spec.parallel, (quick, fair, slow), one.spread)
+    if math.isinf(span.latest):
         return None
-    return max([now, *(wait.until for wait in live.waiting if wait.budget == source and wait.until)])
+    trip = one.outlook.round_trip or ROUND_TRIPS[1]  # what is in the air comes back
+    latest = max(span.latest, trip, one.progress.due - now + trip if delayed else 0.0)
+    late = latest * (1 + _TOLD) + (_LAST_TRIES if one.progress.due else 0.0)
+    early = span.earliest * (1 - _TOLD)
+    return Span(now + early, now + max(span.likely, early, trip), now + late)
 
 
-def _seconds(jobs: int, spec: Spec) -> float:
-    calls = forecast.calls(jobs, spec.pack if spec.packed else 1)
-    return forecast.seconds(calls, spec.limit, spec.parallel, SECONDS_A_CALL)
+def _others(
+    one: _Owed, need: tuple[Need, Need, Need], asked: Sequence[_Owed]
+) -> tuple[Mapping[Key, float], Mapping[Key, float], Mapping[Key, float]]:
+    """What other sources draw meanwhile from windows that this one draws from too: nothing at the earliest, else as
+    much as it does, and at the latest more where they have more calls in the air."""
+    fair: dict[Key, float] = {}
+    slow: dict[Key, float] = {}
+    mine = _draws(one.outlook, need[1]), _draws(one.outlook, need[2])
+    for other in asked:
+        if other is one:
+            continue
+        _, likely, most = other.needs(other.all)
+        for key, amount in _draws(other.outlook, likely).items():
+            fair[key] = fair.get(key, 0.0) + min(amount, mine[0].get(key, 0.0))
+        stronger = max(other.spec.parallel / one.spec.parallel, 1.0)
+        for key, amount in _draws(other.outlook, most).items():
+            slow[key] = slow.get(key, 0.0) + min(amount, stronger * mine[1].get(key, 0.0))
+    return {}, _with_pace(one, fair), _with_pace(one, slow)
 
 
-def _shares(owed: Sequence[Work]) -> list[tuple[BatchId, int]]:
+def _key(window: WindowAhead) -> Key:
+    return window.budget, window.unit, window.seconds
+
+
+def _draws(outlook: Outlook, need: Need) -> dict[Key, float]:
+    """What a need takes of each window."""
+    return {_key(window): getattr(need, window.unit) for window in outlook.windows}
+
+
+def _with_pace(one: _Owed, others: dict[Key, float]) -> dict[Key, float]:
+    return others | {PACED: others[one.pace]} if one.pace in others else others
+
+
+def _shares(owed: Sequence[Work]) -> list[int]:
     """How many jobs of the source are done when each batch is: batches are fed in equal shares."""
     sizes = sorted(work.open for work in owed)
     sums = [0, *accumulate(sizes)]
-    shares = []
-    for work in owed:
-        smaller = bisect_right(sizes, work.open)
-        shares.append((work.batch, sums[smaller] + work.open * (len(sizes) - smaller)))
-    return shares
+    smaller = [bisect_right(sizes, work.open) for work in owed]
+    return [sums[less] + work.open * (len(sizes) - less) for work, less in zip(owed, smaller, strict=True)]

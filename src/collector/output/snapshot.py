@@ -41,7 +41,10 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class BatchStatus(msgspec.Struct, frozen=True):
-    """One batch; `reasons` are counts by state and reason, `line` is where loading has come to."""
+    """One batch; `reasons` are counts by state and reason, `line` is where loading has come to.
+
+    `finish_at` is the likely end, `finish_from` and `finish_to` the range around it; null where nobody can tell.
+    """
 
     id: int
     name: str
@@ -49,7 +52,9 @@ class BatchStatus(msgspec.Struct, frozen=True):
     state: str
     jobs: JobCounts
     items: int
+    finish_from: str | None
     finish_at: str | None
+    finish_to: str | None
     folder: str
     warnings: tuple[str, ...]
     created_at: str
@@ -81,7 +86,7 @@ class TroubleStatus(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """The service at one moment."""
+    """The service at one moment; with `at_least` there is more to come than the finish times speak of."""
 
     state: str
     version: str
@@ -89,6 +94,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     now: str
     finish_from: str | None
     finish_at: str | None
+    finish_to: str | None
     at_least: bool
     jobs: JobCounts
     calls_in_the_air: int

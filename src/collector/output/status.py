@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from collector import __version__
+from collector.budget.forecast import Span
 from collector.clock import Clock, stamp
 from collector.model import BatchId, BatchState, Live, State, Wait, Window
 from collector.output.finish import Finish, Work, finish
@@ -26,15 +27,14 @@ def snapshot(store: Store, live: Live, specs: Mapping[str, Spec], started_at: fl
     ongoing = store.batches.ongoing()
     listed = [*ongoing[:MOST_BATCHES], *store.batches.ended(MOST_BATCHES - min(len(ongoing), MOST_BATCHES))]
     air = _air(store.books, live)
-    ends = finish(_works(store.books, ongoing), live, specs, now)
+    ends = finish(_works(store.books, ongoing, air), live, specs, now)
     return Snapshot(
         state=live.state,
         version=__version__,
         started_at=stamp(started_at),
         now=stamp(now),
-        finish_from=_stamp(ends.earliest),
-        finish_at=_stamp(ends.latest),
-        at_least=False,
+        **_range(ends.whole),
+        at_least=any(_more_to_come(batch, store.books) for batch in ongoing),
         jobs=_jobs(store.books.total(), _sum(air)),
         calls_in_the_air=live.calls_in_the_air,
         waiting=tuple(_waiting(wait) for wait in live.waiting),
@@ -52,7 +52,8 @@ def batch_status(books: Books, batch: Batch, air: Air | None = None, ends: Finis
     reasons: dict[str, dict[str, int]] = {}
     for (state, reason), jobs in account.reasons.items():
         reasons.setdefault(_NAMES[state], {})[reason] = jobs
-    finish_at = batch.finished_at or (ends.batches.get(batch.id) if ends else None)
+    done = batch.finished_at
+    span = Span(done, done, done) if done else ends.batches.get(batch.id) if ends else None
     return BatchStatus(
         id=batch.id,
         name=batch.name,
@@ -60,7 +61,7 @@ def batch_status(books: Books, batch: Batch, air: Air | None = None, ends: Finis
         state=batch.state.value,
         jobs=_jobs(account.states, (air or {}).get(batch.id, {})),
         items=batch.items,
-        finish_at=_stamp(finish_at),
+        **_range(span),
         folder=batch.folder,
         warnings=batch.warnings,
         created_at=stamp(batch.created_at),
@@ -94,12 +95,17 @@ def _jobs(states: Mapping[State, int], air: Mapping[State, int]) -> JobCounts:
     return JobCounts(total=sum(states.values()), running=sum(air.values()), **counts)
 
 
-def _works(books: Books, ongoing: Sequence[Batch]) -> list[Work]:
+def _works(books: Books, ongoing: Sequence[Batch], air: Air) -> list[Work]:
     return [
-        Work(batch.id, batch.source, owed, books.count(batch.id, State.DELAYED))
+        Work(batch.id, batch.source, owed, books.count(batch.id, State.DELAYED), sum(air.get(batch.id, {}).values()))
         for batch in ongoing
         if batch.state is BatchState.OPEN and (owed := books.open_in(batch.id))
     ]
+
+
+def _more_to_come(batch: Batch, books: Books) -> bool:
+    """True where a batch owes more than the finish time speaks of: its file is being read, or it is paused."""
+    return batch.state is BatchState.LOADING or (batch.state is BatchState.PAUSED and books.open_in(batch.id) > 0)
 
 
 def _window(window: Window) -> WindowStatus:
@@ -140,6 +146,11 @@ def _no_source(batch: Batch) -> str:
         f"no IDs of source {batch.source} are asked for, since the configuration has no [source.{batch.source}]:"
         " declare it again, then `collector reload`"
     )
+
+
+def _range(span: Span | None) -> dict[str, str | None]:
+    earliest, likely, latest = (span.earliest, span.likely, span.latest) if span else (None, None, None)
+    return {"finish_from": _stamp(earliest), "finish_at": _stamp(likely), "finish_to": _stamp(latest)}
 
 
 def _stamp(wall: float | None) -> str | None:

@@ -1,7 +1,7 @@
 """A snapshot for people: curl, status.txt, a terminal. Plain characters, times in UTC. Pure."""
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from collector import quantity
 from collector.clock import unstamp
@@ -30,7 +30,7 @@ def text(snapshot: Snapshot, width: int = 80) -> str:
     lines += [line for trouble in snapshot.troubles for line in _alarm(trouble.where, trouble.what, width)]
     lines += ["", f"{bar(jobs, width - 9)} {_percent(jobs)}", *_wrapped(books(jobs), width)]
     lines += [_in_the_air(snapshot), *_waits(snapshot)]
-    lines += [*_finish(snapshot.finish_at, snapshot.now), "", *_batches(snapshot.batches, width)]
+    lines += [*_finish(snapshot, snapshot.now, width), "", *_batches(snapshot.batches, width)]
     lines += [""] * bool(snapshot.budgets)
     for name, windows in snapshot.budgets.items():
         lines += [line for window in windows for line in _wrapped(f"budget {name}: {_window(window)}", width)]
@@ -57,7 +57,7 @@ def batch_text(batch: BatchStatus, snapshot: Snapshot | None, now: str, width: i
         source = snapshot.sources.get(batch.source)
         if source and source.state != "running":
             lines += _wrapped(f"source {batch.source} is {source.state}: {source.why}", width)
-        lines += [*_waits(snapshot, batch.source), *_finish(batch.finish_at, now)]
+        lines += [*_waits(snapshot, batch.source), *_finish(batch, now, width)]
     return _page(lines)
 
 
@@ -108,10 +108,19 @@ def _waits(snapshot: Snapshot, only: str | None = None) -> list[str]:
     ]
 
 
-def _finish(finish_at: str | None, now: str) -> list[str]:
-    if finish_at is None:
-        return []
-    return [f"finish: about {moment(finish_at)}, in {quantity.spoken(max(unstamp(finish_at) - unstamp(now), 0.0))}"]
+def ends(end: Snapshot | BatchStatus, now: str, shown: Callable[[str], str]) -> str | None:
+    """When it is done, with its range, in times as `shown` tells them; None where nobody can tell."""
+    if end.finish_at is None or end.finish_from is None or end.finish_to is None:
+        return None
+    likely, earliest, latest = shown(end.finish_at), shown(end.finish_from), shown(end.finish_to)
+    left = quantity.spoken(max(unstamp(end.finish_at) - unstamp(now), 0.0))
+    more = ", and later with what is still to come" if isinstance(end, Snapshot) and end.at_least else ""
+    return f"about {likely}, in {left}, between {earliest} and {latest}{more}"
+
+
+def _finish(end: Snapshot | BatchStatus, now: str, width: int) -> list[str]:
+    said = ends(end, now, moment)
+    return _wrapped(f"done {said}", width) if said else []
 
 
 def _batches(batches: Iterable[BatchStatus], width: int) -> list[str]:
