@@ -26,6 +26,7 @@ class Server:
     style: str = "x"  # x: a moment, rounded up; floor: rounded down; left: seconds to go, rounded down; silent
     skew: float = 0.0
     policy: bool = False  # names its window by `w=`
+    one_at_a_time: float = 0.0  # seconds that it works on each call, one after the other
     granted: list[float] = field(default_factory=list)
     refused: int = 0
     random: Random = field(default_factory=lambda: Random(1))
@@ -33,6 +34,7 @@ class Server:
     previous: int = 0
     bin: int = 0
     counted: deque[float] = field(default_factory=deque)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def now(self) -> float:
@@ -92,6 +94,9 @@ class Server:
     async def visit(self) -> tuple[int, dict[str, str]]:
         """There, the verdict, and back: 20 to 50 ms."""
         await asyncio.sleep(self.random.uniform(0.01, 0.025))
+        if self.one_at_a_time:
+            async with self.turn:
+                await asyncio.sleep(self.one_at_a_time)
         granted = self.count()
         if granted:
             self.granted.append(self.clock.mono())

@@ -12,8 +12,9 @@ from tests.budget.virtual import VirtualClock, run
 @pytest.mark.parametrize(
     ("limit", "round_trip", "expected"),
     [
-        (Limit(90, 9.0), 0.035, (9.0 + 0.0118 + 0.035) / 90),
-        (Limit(3000, 900.0), 0.035, 900.0 / (3000 - 0.035 * 3000 / 900 - 0.3)),
+        (Limit(90, 9.0), 0.035, 9.0 / (90 - 0.65)),
+        (Limit(90, 9.0), 0.0, 9.0 / (90 - 0.3)),
+        (Limit(3, 1.0), 0.035, 1.0 / (3 - 0.105 - 0.045)),
         (Limit(90, 9.0), 5.0, 9.0 / 89),
         (Limit(2, 1.0), 9.0, 1.0),
         (Limit(1, 1.0), 0.03, 0.0),

@@ -63,13 +63,13 @@ def test_other_windows_are_used_to_98_percent(path: Path, kind: str, style: str,
 
 
 @pytest.mark.parametrize(
-    ("limit", "seconds", "least"), [(2, 1.0, 0.95), (3, 1.0, 0.95), (10, 2.0, 0.97), (5, 60.0, 0.99)]
+    ("limit", "seconds", "least"), [(2, 1.0, 0.92), (3, 1.0, 0.93), (10, 2.0, 0.96), (20, 5.0, 0.98)]
 )
 @pytest.mark.parametrize("kind", ["fixed", "clock", "moving", "swc"])
-def test_a_small_limit_without_headers_loses_a_round_trip_a_window(
+def test_a_small_limit_without_headers_loses_a_round_trip_a_window_and_little_more(
     path: Path, limit: int, seconds: float, least: float, kind: str
 ) -> None:
-    """No more than the own log takes; at whatever moment of the server's window it begins."""
+    """What the own log takes, and a share for timers; at whatever moment of the server's window it begins."""
     for tenth in range(0, 10, 3):
 
         async def main(tenth: int = tenth) -> Server:
@@ -200,9 +200,10 @@ def test_headers_that_cease_leave_the_own_log(path: Path) -> None:
     assert run(main()).refused == 0
 
 
-@pytest.mark.parametrize("kind", ["fixed", "clock"])
-def test_another_user_of_the_key_is_left_a_reserve(path: Path, kind: str) -> None:
-    """A call of theirs each quarter of a second, and still next to no 429."""
+@pytest.mark.parametrize("every", [0.25, 1.0])
+@pytest.mark.parametrize("kind", ["fixed", "clock", "moving"])
+def test_another_user_of_the_key_is_left_a_reserve(path: Path, kind: str, every: float) -> None:
+    """Now and then a call of theirs, and still next to no 429."""
 
     async def main() -> Server:
         clock = VirtualClock()
@@ -211,7 +212,7 @@ def test_another_user_of_the_key_is_left_a_reserve(path: Path, kind: str) -> Non
         async def other() -> None:
             while True:
                 server.count()
-                await asyncio.sleep(0.25)
+                await asyncio.sleep(every)
 
         async with asyncio.TaskGroup() as tasks:
             user = tasks.create_task(other())
@@ -221,4 +222,4 @@ def test_another_user_of_the_key_is_left_a_reserve(path: Path, kind: str) -> Non
 
     server = run(main())
     assert server.refused <= 2
-    assert server.granted[-1] - server.granted[0] < 9.0 * 360 / (90 - 36) + 12
+    assert server.granted[-1] - server.granted[0] < 9.0 * 360 / (90 - 9.0 / every) + 12

@@ -51,10 +51,15 @@ def test_a_first_call_without_headers_leaves_the_own_log() -> None:
 
 def test_answers_out_of_order_leave_the_least() -> None:
     """Sixteen calls in the air are answered in any order."""
-    told = window(past=12)
+    told = window()
+    assert told.log
     answer(told, 99, 0.0, 1.0)
+    marks = []
+    for _ in range(11):
+        marks.append(told.mark(1.0))
+        told.log.take()
     for remaining in (90, 95, 88, 97):
-        answer(told, remaining, 1.0 - 0.5, 2.0)
+        told.hear(100, remaining, 100.0, 1.0, 2.0, marks[0])
     assert told.left(2.0, 0) == 88
 
 

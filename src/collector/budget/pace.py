@@ -5,7 +5,6 @@ import asyncio
 from aiolimiter import AsyncLimiter
 
 from collector.budget.limit import Limit
-from collector.budget.window import slack
 from collector.clock import Clock
 
 HOUR = 3600.0
@@ -13,19 +12,20 @@ _STEADY = 0.01  # a smaller change of pace is not worth a new limiter
 _LATE = 0.01  # by which a timer of a busy loop is late
 _SHARE = 1 / 8  # of a new round trip in the average
 _MOST = 3.0
+_SPARE, _SPARE_SHARE = 0.3, 0.015  # slots that no call is sent for: so many, or that share of the window
 
 
 def interval(limit: Limit, round_trip: float) -> float:
     """Seconds from one call to the next; 0 without a pace.
 
     Calls so spaced never meet a spent log: a slot comes back one round trip late, and a third of a slot is left over
-    for timers, but where slots are few no more than the log itself takes. A window of one call has its log alone to
-    space it, and one of more than an hour is a plain counter.
+    for timers and for counters that slide; of few slots less. A window of one call has its log alone to space it, and
+    one of more than an hour is a plain counter.
     """
     if limit.count == 1 or limit.seconds > HOUR:
         return 0.0
-    spread = limit.seconds / (limit.count - min(1.0, round_trip * limit.count / limit.seconds + 0.3))
-    return min(spread, (limit.seconds + slack(limit.seconds) + round_trip) / limit.count)
+    spare = min(_SPARE, _SPARE_SHARE * limit.count)
+    return limit.seconds / (limit.count - min(1.0, round_trip * limit.count / limit.seconds + spare))
 
 
 class Pace:

@@ -15,6 +15,8 @@ _RESERVE = 0.02  # the share of a window left to others who use the same key
 _NEARLY = 0.1  # by this share less than a whole window may be left at its start, without more being read into it
 _NEAR = 2.0  # what rounding and `Date` add to a reset
 _REST = 4  # calls that a counter which slides is let run ahead
+_LONG = 0.75  # of a window; one that begins anew ends no sooner, while the oldest call of one that slides leaves soon
+_DOUBTS = 6  # times that the length of a distrust is doubled
 _HIDDEN = 2  # refusals with calls remaining that tell of a limit that no header names
 
 
@@ -33,6 +35,7 @@ class Mark:
     used: int
     taken: int
     in_air: int  # other calls
+    beyond: bool = False  # the headers had left nothing: our own log let it go
 
 
 class Told:
@@ -57,6 +60,11 @@ class Told:
         self._least = 0  # that was heard in this epoch; `remaining` is less by what was not heard of
         self._known_at = -math.inf  # when that was
         self._whole = True  # the limit told is that of the log
+        self._doubts = 0  # how often somebody else turned out to use the key after all
+        self._contested = False  # what comes free at the reset is one slot, or others were quicker there before
+        self._windowed = False  # what the server counts is what our own log holds
+        self._strange = False  # the last answer counted more than that
+        self._turn: int | None = None  # calls ever drawn that this epoch cannot have counted
         self._rest_until = -math.inf
         self._silent = 0
         self._refused = 0  # with calls remaining
@@ -87,8 +95,8 @@ class Told:
         if self.until > now and self.left(now, in_air) >= 1:
             return None
         # The own log opens the next window a second before a rounded reset does; not where others may have spent it.
-        trusted = not self._alone(now) and self._whole
-        opens_at = min(own_at, self.until) if trusted else self.until
+        trusted = not self._alone(now) and self._whole and not (self.smooth and self._strange and self.until > now)
+        opens_at = min(own_at, self.until) if trusted else max(self.until, self._next_own(now))
         opens_at = max(opens_at, self._rest_until)
         if opens_at > now:
             why = "window spent" if trusted or self.learnt else "the server counts more than our calls"
@@ -99,13 +107,17 @@ class Told:
 
     def mark(self, now: float) -> Mark:
         """The window as it is before a draw."""
-        return Mark(self.log.used(now), self.log.taken, self.log.in_air) if self.log else Mark(0, 0, 0)
+        if self.log is None:
+            return Mark(0, 0, 0)
+        beyond = self.until > now and self.left(now, self.log.in_air) < 1
+        return Mark(self.log.used(now), self.log.taken, self.log.in_air, beyond)
 
     def hear(self, limit: int | None, remaining: int, until: float, sent_at: float, now: float, mark: Mark) -> bool:
         """Takes up what an answer says; True when it is news that others left nothing."""
         before, self._silent = self.remaining if self.until > now else math.inf, 0
-        if until <= now or (sent_at < self.until <= now and until <= self.until + _MOVED):
-            return False  # a straggler of an epoch that is over
+        straggler = sent_at < self.until <= now and until <= self.until + _MOVED and not mark.beyond
+        if until <= now or straggler:
+            return False  # it speaks of an epoch that is over
         if until < self.until - _MOVED and not self.smooth:
             return False
         self._enter(remaining, until, sent_at, now, mark)
@@ -126,7 +138,8 @@ class Told:
     def refused(self, remaining: int | None, now: float) -> None:
         """A 429 came that begins a freeze: others spent the window, or a limit is hidden behind the one told of."""
         if remaining == 0 and self.log:
-            self.distrusted_until = max(self.until, now + 2 * self.log.limit.seconds)
+            self._distrust(now)
+            self._contested = True
         if remaining:
             self._refused += 1
             self.smooth = self.smooth or self._refused >= _HIDDEN
@@ -135,6 +148,14 @@ class Told:
         """Until when the headers keep everybody from sending; in the past where they do not."""
         binding = self.mode is Mode.HEADERS or self._alone(now)
         return self.until if binding and self.remaining <= 0 else -math.inf
+
+    def _next_own(self, now: float) -> float:
+        """When the first of our own slots comes free, where others take what comes free before."""
+        return self.log.next_at(now) if self.log and self._contested and not self.smooth else now
+
+    @property
+    def _seconds(self) -> float:
+        return self.log.limit.seconds if self.log else 0.0
 
     @property
     def _named(self) -> str:
@@ -156,38 +177,80 @@ class Told:
     def _enter(self, remaining: int, until: float, sent_at: float, now: float, mark: Mark) -> None:
         first, later = self.until == -math.inf, sent_at >= self._known_at
         self._known_at = now
+        self._strange = self._is_strange(remaining, mark)
         # What was sent after all that is known was heard, and finds more than was ever told, was refilled.
-        refilled = later and (remaining > self._least or self.smooth)
+        refilled = later and (remaining > self._least or self.smooth or mark.beyond)
         if self.until <= now or until > self.until + _MOVED or refilled:
             self.until, self.remaining, self._least = until, remaining, remaining
+            self._turn = self._begun(remaining, mark)
+            self._contested = until - now < _LONG * self._seconds
             if first and until - now <= self._nearest:
                 self._rest_until = until  # a window that ends, or a counter that slides: the next answer tells
             elif not first:
+                before = self.smooth
                 self._judge_kind(remaining, mark)
+                if self.smooth and not before and later and remaining <= 0:
+                    self._rest(now)
         else:
             self.until, self._least = min(self.until, until), min(self._least, remaining)
             self.remaining = remaining if later else min(self.remaining, remaining)
 
+    def _is_strange(self, remaining: int, mark: Mark) -> bool:
+        """True where the server counts a good part more than our own log can explain."""
+        if self.log is None:
+            return False
+        count = self.log.limit.count
+        return count - remaining - (mark.used + self.log.taken - mark.taken) > count * _NEARLY
+
+    def _begun(self, remaining: int, mark: Mark) -> int | None:
+        """How many calls were ever drawn before those that this epoch can have counted, where it seems to have begun
+        with nothing counted."""
+        counted = self.log.limit.count - remaining if self.log else 0
+        if self.log is None or counted > mark.in_air + self.log.taken - mark.taken:
+            return None
+        return mark.taken - mark.in_air - counted  # which may be older ones all the same
+
     def _judge_kind(self, remaining: int, mark: Mark) -> None:
-        """A window that starts with less than a whole one, though only few of our calls can be in it, is no window."""
+        """A server that counts calls which our own log has let go refills gradually; one that begins anew, or counts
+        what our log does, has windows. Where the log itself is nearly full nobody can tell: then what was so before
+        holds, and at first the calls are spread.
+        """
         if self.log is None or self.learnt:
             return
-        ours = mark.in_air + self.log.taken - mark.taken
-        whole = remaining >= self.log.limit.count * (1 - _NEARLY) - ours or self.log.limit.count == 1
-        self.smooth = not whole or self._refused >= _HIDDEN
+        count = self.log.limit.count
+        since, counted, few = self.log.taken - mark.taken, count - remaining, count * _NEARLY
+        if self._strange:
+            self._windowed = False
+        elif counted - mark.in_air - since <= few or mark.used + since <= count / 2 or count == 1:
+            self._windowed = True
+        self.smooth = not self._windowed or self._refused >= _HIDDEN
 
     def _judge_trust(self, limit: int | None, remaining: int, now: float, mark: Mark) -> None:
         # A counter that slides weighs calls of ours that the own log has let go: no evidence of others.
         if self.log is None or self.learnt or self.smooth:
             return
-        counted = (limit or self.log.limit.count) - remaining
-        if counted <= mark.used + self.log.taken - mark.taken:
+        ours = mark.used + self.log.taken - mark.taken
+        if self._turn is not None:
+            ours = min(ours, self.log.taken - self._turn)
+        if (limit or self.log.limit.count) - remaining <= ours:
             return
         if remaining <= 0 and self.until - now <= self._nearest:
             # The reset is that of a single call: such a counter. It is let run ahead, or it would refuse the next.
-            self.smooth, self._rest_until = True, now + _REST * self.log.limit.seconds / self.log.limit.count
+            self.smooth = True
+            self._rest(now)
         else:
-            self.distrusted_until = max(self.until, now + 2 * self.log.limit.seconds)
+            self._distrust(now)
+
+    def _distrust(self, now: float) -> None:
+        """For two windows, and each time that it proves right after that for twice as many."""
+        assert self.log
+        if self.distrusted_until <= now:
+            self._doubts = min(self._doubts + 1, _DOUBTS)
+        self.distrusted_until = max(self.until, now + 2**self._doubts * self.log.limit.seconds)
+
+    def _rest(self, now: float) -> None:
+        assert self.log
+        self._rest_until = now + _REST * self.log.limit.seconds / self.log.limit.count
 
     @property
     def _nearest(self) -> float:

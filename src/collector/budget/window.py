@@ -111,6 +111,11 @@ class OwnLog:
                 return self._ends(cell.last)
         return math.inf
 
+    def next_at(self, now: float) -> float:
+        """When the first of the answered slots comes free; `now` when there is none."""
+        self.used(now)
+        return self._ends(self._cells[0].last) if self._cells else now
+
     def clear_at(self, now: float) -> float | None:
         """When no slot is busy any more, at the earliest; None when none is."""
         if not self.used(now):
