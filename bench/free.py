@@ -1,9 +1,10 @@
-"""What a source without limits pays for the budgets, against a permit that does nothing.
+"""What a call pays for the budgets, against a permit that does nothing: without limits, and with limits and headers.
 
-    python -m bench.free [--calls 3000] [--rounds 11]
+    python -m bench.free [--calls 500] [--rounds 61]
 
 The service's own consumers and client ask a server on loopback, which answers at once from a process of its own; the
-two sides run in turns in one process, and the medians count. A ratio of 1 means that the budget room costs nothing.
+sides run in short turns in one process, and the medians count. A ratio of 1 means that the budget room costs nothing.
+The limited source has a window that is never spent, told of by each answer, and each of its calls is written down.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping
+from email.utils import formatdate
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
@@ -21,6 +23,7 @@ from typing import NamedTuple, cast
 from collector import config
 from collector.budget.freeze import Signal
 from collector.budget.ledger import Ledger
+from collector.budget.limit import Limit
 from collector.budget.permit import Permit
 from collector.cli.serve import in_loop
 from collector.clock import Clock
@@ -35,7 +38,12 @@ from collector.sources.request import Endpoint
 
 AT_ONCE = 16
 PATIENCE = 60.0  # seconds for one side of a round
-SOURCE = 'root = "."\n[source.free]\nurl = "http://127.0.0.1:{port}/items/{{id}}"\nparallel = 16\n'
+SOURCE = """\
+[source.{name}]
+url = "http://127.0.0.1:{port}/{name}/{{id}}"
+parallel = 16
+"""
+LIMIT = Limit(180_000, 3600.0)  # a faster one would be written down in blocks, which costs less
 
 
 class Cost(NamedTuple):
@@ -75,17 +83,23 @@ class Absent(Ledger):
 
 
 class Answering(asyncio.Protocol):
-    """A server that knows one answer."""
+    """A server that knows one answer, and tells those who ask for `/limited/` of a window that just began."""
+
+    def __init__(self) -> None:
+        began = time.time()
+        told = {"limit": LIMIT.count, "remaining": LIMIT.count - 1, "reset": int(began + LIMIT.seconds)}
+        lines = [f"x-rate-limit-{name}: {value}\r\n" for name, value in told.items()]
+        self._told = "".join([f"Date: {formatdate(began, usegmt=True)}\r\n", *lines]).encode()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
 
     def data_received(self, data: bytes) -> None:
         """Nobody sends a second request before the first is answered, and none is longer than a packet."""
-        key = data.split(b" ", 2)[1].rpartition(b"/")[2]
+        path, _, key = data.split(b" ", 2)[1].rpartition(b"/")
         body = b'{"id": "%b", "text": "%b"}' % (key, b"x" * 200)
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-        self._transport.write(head % len(body) + body)
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n"
+        self._transport.write(head % (len(body), self._told if path == b"/limited" else b"") + body)
 
 
 def serve(told: "Connection[int, None]") -> None:
@@ -99,10 +113,10 @@ def serve(told: "Connection[int, None]") -> None:
     in_loop(listen())
 
 
-async def carried(read: config.Config, ledger: Ledger, calls: int) -> Cost:
+async def carried(read: config.Config, name: str, ledger: Ledger, calls: int) -> Cost:
     """So many calls by the consumers of one source, from the queue to the outcome."""
-    spec, clock, done = read.sources["free"], Clock(), asyncio.Event()
-    lane = Lane("free", Endpoint(spec, read.secrets), Breaker(spec.origin), Taken())
+    spec, clock, done = read.sources[name], Clock(), asyncio.Event()
+    lane = Lane(name, Endpoint(spec, read.secrets), Breaker(spec.origin), Taken())
     judge = Judge(spec, lane.breaker, Random(1), ever_good=True)
     left = calls
 
@@ -118,7 +132,7 @@ async def carried(read: config.Config, ledger: Ledger, calls: int) -> Cost:
         wall, cpu = time.perf_counter(), time.process_time()
         for number in range(calls):
             job = Job(BatchId(1), str(number))
-            await lane.queue.put(Call("free", (job,), (job.key,)))
+            await lane.queue.put(Call(name, (job,), (job.key,)))
         async with asyncio.timeout(PATIENCE):
             await done.wait()
         cost = Cost((time.perf_counter() - wall) / calls, (time.process_time() - cpu) / calls)
@@ -138,37 +152,45 @@ async def permits(ledger: Ledger, calls: int) -> float:
 
 
 async def compare(folder: Path, port: int, calls: int, rounds: int) -> None:
-    """Both sides in turns; prints the table."""
-    (folder / "collector.toml").write_text(SOURCE.format(port=port))
+    """All sides in turns; prints the table."""
+    sources = [SOURCE.format(name=name, port=port) for name in ("free", "limited")]
+    (folder / "collector.toml").write_text("".join(['root = "."\n', *sources]))
     read = config.load(folder / "collector.toml")
     ledger = Ledger.open(folder / "budgets.log", Clock(), consumers=AT_ONCE)
     ledger.declare("free", "free", ())
+    ledger.declare("limited", "limited", (LIMIT,))
     absent = Absent()
-    costs: dict[str, list[Cost]] = {"budgets": [], "nothing": [], "again": []}
-    await carried(read, absent, calls)  # warm
+    sides: list[tuple[str, str, Ledger]] = [
+        ("nothing", "free", absent),
+        ("without limits", "free", ledger),
+        ("nothing again", "free", absent),
+        ("nothing, told", "limited", absent),
+        ("limited", "limited", ledger),
+    ]
+    costs: dict[str, list[Cost]] = {label: [] for label, _, _ in sides}
+    for name in ("free", "limited"):
+        await carried(read, name, absent, calls)  # warm
     for number in range(rounds):
-        sides = [("nothing", absent), ("budgets", ledger), ("again", absent)]
-        for name, side in sides if number % 2 else reversed(sides):
-            costs[name].append(await carried(read, side, calls))
+        for label, name, side in sides if number % 2 else reversed(sides):
+            costs[label].append(await carried(read, name, side, calls))
     alone = await permits(ledger, calls) - await permits(absent, calls)
     ledger.close()
     report(costs, calls, alone)
 
 
 def report(costs: dict[str, list[Cost]], calls: int, alone: float) -> None:
-    """The table of medians, and the ratio."""
-    rounds = len(costs["budgets"])
-    print(
-        f"a source without limits, {calls} calls, median of {rounds} rounds\n\n{'':<10} {'wall':>9} {'cpu':>9}  a call"
-    )
-    medians = {}
+    """The table of medians, and the ratios."""
+    rounds = len(costs["nothing"])
+    print(f"{calls} calls a turn, median of {rounds} rounds\n\n{'':<15} {'wall':>9} {'cpu':>9}  a call")
     for name, found in costs.items():
-        medians[name] = Cost(*(statistics.median(column) for column in zip(*found, strict=True)))
-        print(f"{name:<10} {medians[name].wall * 1e6:>6.1f} us {medians[name].cpu * 1e6:>6.1f} us")
-    ratio, same = _ratio(costs["budgets"], costs["nothing"]), _ratio(costs["again"], costs["nothing"])
-    print(f"\nratio {ratio.wall:.2f} of the wall time, {ratio.cpu:.2f} of the processor's")
-    print(f"nothing against itself {same.wall:.2f} and {same.cpu:.2f}: what is nearer to 1 than that is no difference")
-    print(f"drawing, spending and answering alone {alone * 1e6:.1f} us a call, {alone / medians['nothing'].cpu:.1%}")
+        wall, cpu = (statistics.median(column) * 1e6 for column in zip(*found, strict=True))
+        print(f"{name:<15} {wall:>6.1f} us {cpu:>6.1f} us")
+    print()
+    for name, other in (("without limits", "nothing"), ("limited", "nothing, told"), ("nothing again", "nothing")):
+        ratio = _ratio(costs[name], costs[other])
+        print(f"{name} against {other}: {ratio.wall:.2f} of the wall time, {ratio.cpu:.2f} of the processor's")
+    print("\nwhat is nearer to 1 than nothing against itself is no difference")
+    print(f"drawing, spending and answering alone, without limits: {alone * 1e6:.1f} us a call")
 
 
 def _ratio(ours: list[Cost], theirs: list[Cost]) -> Cost:
@@ -181,8 +203,8 @@ def _ratio(ours: list[Cost], theirs: list[Cost]) -> Cost:
 def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=3_000)
-    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--calls", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=61)
     given = parser.parse_args()
     receiver, sender = multiprocessing.Pipe(duplex=False)
     server = multiprocessing.Process(target=serve, args=(sender,), daemon=True)

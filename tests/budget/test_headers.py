@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 from collector.budget.headers import Said, read
 
@@ -83,6 +84,27 @@ def test_a_reset_that_is_past_or_strange_says_nothing(text: str) -> None:
 def test_other_headers_of_a_like_name_are_left_alone() -> None:
     """Only the whole name counts: tokens, bytes and days are other limits."""
     assert read({"x-ratelimit-remaining-tokens": "0", "x-app-limit-24hour-remaining": "0"}, wall=NOW) == Said()
+
+
+@pytest.mark.parametrize("name", ["Date", "date", "DATE"])
+def test_an_answer_that_tells_of_no_limit_still_tells_the_time(name: str) -> None:
+    """By it a reset is measured that a later answer names."""
+    assert read(CIMultiDict({"Content-Type": "text/plain", name: DATE}), wall=0.0) == Said(date=float(NOW))
+
+
+@pytest.mark.parametrize(
+    "name", ["RateLimit-Remaining", "x-rate-limit-remaining", "X-RATELIMIT-REMAINING", "Retry-After"]
+)
+def test_no_spelling_of_a_header_is_passed_over(name: str) -> None:
+    """A limit is heard among other headers, whatever comes before it."""
+    said = read({"Server": "nginx", "Vary": "Accept", name: "7", "Via": "proxy"}, wall=NOW)
+    assert 7 in (said.remaining, said.retry_after)
+
+
+def test_a_list_that_comes_in_two_headers_is_one() -> None:
+    """As HTTP has it: the least that is left counts."""
+    headers = CIMultiDict([("RateLimit", '"day";r=50;t=30'), ("Date", DATE), ("ratelimit", '"burst";r=2;t=1')])
+    assert read(headers, wall=NOW).remaining == 2
 
 
 names = st.sampled_from(

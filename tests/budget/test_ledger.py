@@ -137,6 +137,27 @@ def test_callers_of_one_source_are_served_in_order(path: Path) -> None:
     play(path, scene)
 
 
+def test_a_newcomer_never_overtakes_one_who_waits(path: Path) -> None:
+    """Not even in the moment between a place that comes free and the one who waited for it looking again."""
+
+    async def scene(ledger: Ledger, clock: VirtualClock) -> None:
+        ledger.declare("x", "id", ())
+        served = list[str]()
+
+        async def caller(name: str) -> None:
+            with await ledger.draw("x", 1):
+                served.append(name)
+
+        async with asyncio.TaskGroup() as tasks:
+            with await ledger.draw("x", 1):
+                tasks.create_task(caller("waiting"))
+                await asyncio.sleep(0.1)
+            await caller("newcomer")
+        assert served == ["waiting", "newcomer"]
+
+    play(path, scene, consumers=1)
+
+
 def test_a_spent_source_stands_in_nobodys_way(path: Path) -> None:
     """One waits an hour, the other runs at full rate with the same consumers."""
 

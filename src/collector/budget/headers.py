@@ -5,12 +5,14 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_tz
+from functools import lru_cache
 
 import msgspec
 
 from collector import quantity
 
 _FIELD = re.compile(r"((?:x-)?rate-?limit-)(limit|remaining|reset|used|interval|policy)")
+_LISTS = ("ratelimit", "ratelimit-policy")
 _NUMBER = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,9})?")
 _PARAMETER = re.compile(r"([a-z]+)\s*=\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)")
 
@@ -33,16 +35,27 @@ def read(headers: Mapping[str, str], wall: float) -> Said:
     Moments are measured against the answer's own `Date`, since the server's clock may be seconds off ours; `wall`, our
     clock, is used only when there is no `Date`. Never raises.
     """
-    fields: dict[str, str] = {}
-    for name, value in headers.items():
-        fields.setdefault(name.lower(), value.strip())
-    for name in ("ratelimit", "ratelimit-policy"):
-        fields[name] = ",".join(value for other, value in headers.items() if other.lower() == name)
+    names = "\n".join(headers).lower()
+    if "limit" not in names and "retry-after" not in names:  # one look, for most servers say nothing more
+        return Said(date=_moment(headers.get("Date") or headers.get("date") or ""))
+    fields = _fields(headers)
     told = _moment(fields.get("date", ""))
     date = wall if told is None else told
     sayings = [*_structured(fields, date), *_families(fields, date)]
     best = min(sayings, key=_least, default=Said())
     return msgspec.structs.replace(best, retry_after=_retry_after(fields.get("retry-after", ""), date), date=told)
+
+
+def _fields(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that may say something, in lower case: of each the first, of a list all of it."""
+    fields: dict[str, str] = {}
+    for given, value in headers.items():
+        name = given.lower()
+        if name in _LISTS and name in fields:
+            fields[name] += "," + value
+        elif "limit" in name or name in ("date", "retry-after"):
+            fields.setdefault(name, value.strip())
+    return fields
 
 
 def _least(said: Said) -> float:
@@ -67,9 +80,11 @@ def _families(fields: Mapping[str, str], date: float) -> Iterator[Said]:
 
 def _window(family: Mapping[str, str]) -> float | None:
     for text in (family.get("policy", ""), family.get("limit", "")):
-        if seconds := dict(_PARAMETER.findall(text)).get("w"):
+        if "w" in text and (seconds := dict(_PARAMETER.findall(text)).get("w")):
             return float(seconds) or None
-    interval = family.get("interval", "")
+    interval = family.get("interval")
+    if not interval:
+        return None
     try:
         return quantity.seconds(interval + "s" if _NUMBER.fullmatch(interval) else interval)
     except ValueError:
@@ -78,13 +93,15 @@ def _window(family: Mapping[str, str]) -> float | None:
 
 def _structured(fields: Mapping[str, str], date: float) -> Iterator[Said]:
     """The IETF drafts: `limit=9, remaining=5, reset=3` and `"name";r=5;t=3` with its policy `"name";q=9;w=60`."""
-    text = fields["ratelimit"].lower()
+    text = fields.get("ratelimit", "").lower()
+    if not text:
+        return
     whole = dict(_PARAMETER.findall(text))
     if "remaining" in whole:
         limit, remaining = _count(whole.get("limit", "")), _count(whole["remaining"])
         yield Said(limit, remaining, _to_go(whole.get("reset", ""), date)[0], _seconds(whole.get("w")))
         return
-    policies = dict(_named(fields["ratelimit-policy"].lower()))
+    policies = dict(_named(fields.get("ratelimit-policy", "").lower()))
     for name, item in _named(text):
         if "r" in item:
             policy = policies.get(name, {})
@@ -134,6 +151,7 @@ def _retry_after(text: str, date: float) -> float | None:
     return None if moment is None else moment - date
 
 
+@lru_cache(maxsize=64)  # what is answered within one second has one Date
 def _moment(text: str) -> float | None:
     """The epoch seconds of an HTTP or ISO 8601 date; a date without a zone, or with `-0000`, is in UTC."""
     try:

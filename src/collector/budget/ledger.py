@@ -29,10 +29,9 @@ class _Source:
         return tuple(pool for pool in (self.line.own, self.shared) if pool and pool.limits)
 
     def draw(self, keys: int) -> Draw:
-        pools = self.pools
-        if not pools:
+        if not self.line.own.limits and self.shared is None:
             return NOTHING
-        return Draw(pools, {Unit.CALLS: 1, Unit.ITEMS: self.per_call or keys, Unit.UNITS: self.cost})
+        return Draw(self.pools, {Unit.CALLS: 1, Unit.ITEMS: self.per_call or keys, Unit.UNITS: self.cost})
 
 
 class Ledger:
@@ -120,12 +119,16 @@ class Ledger:
         nothing, while the disk is unwell."""
         known = self._sources[source]
         line = known.line
+        if not line.jobs_waiting and (permit := self._at_once(line, known.draw(keys))):
+            return permit
         line.jobs_waiting[source] += jobs
         try:
             async with line.turn:
                 return await self._granted(source, known, keys)
         finally:
             line.jobs_waiting[source] -= jobs
+            if not line.jobs_waiting[source]:
+                del line.jobs_waiting[source]
 
     def waits(self) -> tuple[Wait, ...]:
         """Who waits for a budget, and why; not who waits for one of `consumers`."""
@@ -140,6 +143,14 @@ class Ledger:
         """How fast the calls of a source may go from now on."""
         known = self._sources[source]
         return view.outlook(known.line, known.pools, self._clock)
+
+    def _at_once(self, line: Line, draw: Draw) -> Permit | None:
+        """A permit where nobody is before the caller, and nothing holds it."""
+        if not self._has_slot(line):
+            return None
+        if (line.bound or draw.pools) and (not line.pace.fresh() or line.hold(self._clock.mono(), draw)):
+            return None
+        return self._grant(line, draw)
 
     async def _granted(self, source: str, known: _Source, keys: int) -> Permit:
         line, draw = known.line, NOTHING
@@ -159,8 +170,6 @@ class Ledger:
                     self._slot_queue.setdefault(line)
                     await line.wait(math.inf)
                 else:
-                    if line.tally.counts or draw.pools:
-                        self._journal.heal()
                     return self._grant(line, draw)
         finally:
             line.head = None
@@ -178,7 +187,10 @@ class Ledger:
         return draw
 
     def _grant(self, line: Line, draw: Draw) -> Permit:
-        """Takes everything that a call needs, in one step."""
+        """Takes everything that a call needs, in one step; StoreBusy while the journal owes lines that it cannot
+        write."""
+        if line.tally.counts or draw.pools:
+            self._journal.heal()
         self.calls_in_the_air += 1
         line.in_air += 1
         line.pace.spent()
@@ -186,6 +198,8 @@ class Ledger:
 
     def _has_slot(self, line: Line) -> bool:
         """True when a call may be in the air besides those there are and those of the heads that came before."""
+        if self.calls_in_the_air + len(self._slot_queue) < self.consumers:
+            return True
         ahead = 0
         for other in self._slot_queue:
             if other is line:
@@ -207,7 +221,8 @@ class Ledger:
         self.calls_in_the_air -= 1
         line.in_air -= 1
         line.stir()
-        self._offer_slots()
+        if self._slot_queue:
+            self._offer_slots()
 
     def _pool(self, name: str, identity: str) -> Pool:
         return Pool(name, lambda unit: Tally(self._journal, f"{identity}:{unit}", self._clock), self._clock)

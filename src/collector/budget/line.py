@@ -56,6 +56,7 @@ class Line:
         self.head: Draw | None = None  # what the one who has the turn wants
         self.in_air = 0  # calls drawn and not over
         self.jobs_waiting: Counter[str] = Counter()  # by source
+        self.bound = False  # from the first limit declared or told and the first refusal on; till then nothing holds
         self._clock = clock
         self._drawn = False
         self._off: float | None = None  # the lower bound of the server's clock less our monotonic one
@@ -84,7 +85,7 @@ class Line:
                 OwnLog(limit, inherited(limit, self.logs) if self._drawn else story, self.in_air) for limit in limits
             ]
             self.told = (*(Told(log, log.limit) for log in logs), Told())
-            self.limits = limits
+            self.limits, self.bound = limits, True
             self.tally.fit(limits)
         elif not self.told:
             self.told = (Told(),)
@@ -95,6 +96,7 @@ class Line:
 
     def restore(self, story: Story, ago: float) -> None:
         """Takes up a freeze of an earlier process; `ago` turns wall time into monotonic time."""
+        self.bound = True
         self.freeze.restore(story, ago, self._clock.mono(), self.limits)
 
     def hold(self, now: float, draw: Draw, own: int = 0) -> Hold | None:
@@ -104,16 +106,21 @@ class Line:
         if self.freeze.in_a_row and self.in_air > own:
             return Hold(math.inf, "one call alone asks whether the wait is over")
         holds = [hold for told in self.told if (hold := told.hold(now, self.in_air - own))]
-        holds += [hold for pool in draw.pools if (hold := pool.hold(now, draw.need, self, own))]
-        return max(holds, key=lambda hold: hold.until, default=None)
+        if draw.pools:
+            holds += [hold for pool in draw.pools if (hold := pool.hold(now, draw.need, self, own))]
+        return max(holds, key=lambda hold: hold.until) if holds else None
 
     def take(self) -> dict[Told, Mark]:
         """Draws a slot of each window; returns the windows as they were, for `hear`."""
         self._drawn = True
+        if not self.bound:
+            return {}
         now = self._clock.mono()
-        marks = {told: told.mark(now) for told in self.told}
-        for log in self.logs:
-            log.take()
+        marks = {}
+        for told in self.told:
+            if told.log:
+                marks[told] = told.mark(now)
+                told.log.take()
         return marks
 
     def give_back(self) -> None:
@@ -123,6 +130,8 @@ class Line:
 
     def over(self, good: bool = False, heard: Told | None = None) -> None:
         """A sent call is over: answered, broken or given up. `heard` is the window that its headers spoke for."""
+        if not self.bound:
+            return
         now = self._clock.mono()
         for told in self.told:
             if told is not heard:
@@ -137,6 +146,7 @@ class Line:
         self._set_clock(said, now)
         if said.remaining is None or said.reset is None:
             return None, False
+        self.bound = True
         until = now + said.reset
         if said.reset_at is not None and said.date is not None and self._off is not None:
             until = min(until, said.reset_at - self._off)
@@ -150,6 +160,7 @@ class Line:
 
     def refused(self, remaining: int | None, heard: Told | None) -> None:
         """A freeze began; go slower where our own log had room or calls remained."""
+        self.bound = True
         now = self._clock.mono()
         for told in self.told:
             if told is heard or (heard is None and told.log):

@@ -45,11 +45,15 @@ class Pace:
         self._patience: asyncio.Timeout | None = None  # of the asker that waits now
         self._asked_at = 0.0
         self._clean = 0  # answers since the margin changed
+        self._every: float | None = 0.0  # None where something that it depends on has changed
 
     @property
     def every(self) -> float:
         """Seconds from one call to the next: that of the slowest window."""
-        return max((interval(limit, self.round_trip) for limit in self._limits), default=0.0) * self.margin
+        if self._every is None:
+            slowest = max((interval(limit, self.round_trip) for limit in self._limits), default=0.0)
+            self._every = slowest * self.margin
+        return self._every
 
     @property
     def _patient(self) -> int:
@@ -65,7 +69,7 @@ class Pace:
         """Takes up other limits, for the one who waits now too."""
         if limits == self._limits:
             return
-        self._limits = limits
+        self._limits, self._every = limits, None
         if self._patience:
             self._patience.reschedule(asyncio.get_running_loop().time())
             self._patience = None
@@ -100,16 +104,17 @@ class Pace:
         """An answer took that long."""
         old = self.round_trip
         self.round_trip = old + (round_trip - old) * _SHARE if old else round_trip
+        self._every = None
 
     def clean(self) -> None:
         """An answer that was no 429."""
         self._clean += 1
         if self.margin > 1.0 and self._limits and self._clean >= self._patient:
-            self._clean, self.margin = 0, max(1.0, self.margin * 0.98)
+            self._clean, self.margin, self._every = 0, max(1.0, self.margin * 0.98), None
 
     def refused(self) -> None:
         """A 429 although our own log had room: go slower."""
-        self._clean, self.margin = 0, min(_MOST, self.margin * 1.03)
+        self._clean, self.margin, self._every = 0, min(_MOST, self.margin * 1.03), None
 
     async def _made(self) -> AsyncLimiter:
         """The limiter for the pace as it is now: its rate is fixed when it is made, so another pace is another one."""

@@ -33,7 +33,7 @@ class Permit:
         self._taken: list[Taken] = []  # of the pools, and not settled yet
         self._take()
         self._sent_at: float | None = None
-        self._counted: list[Tally] = []  # those that know of the send
+        self._counted: tuple[Tally, ...] = ()  # those that know of the send
         self._done = False
         self._good = False  # the answer was a 2xx
         self._heard: Told | None = None  # the window that its headers spoke for
@@ -44,7 +44,8 @@ class Permit:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._settle()
+        if not self._done:
+            self._settle()
         if self._sent_at is not None:
             self.returned(None)
 
@@ -59,7 +60,8 @@ class Permit:
             raise NoPermit("the permit of this call was settled before")
         if self._sent_at is not None:
             self._draw_anew()
-        elif self._frozen_until() > self._clock.mono():
+        now = self._clock.mono()
+        if self._sent_at is None and self._frozen_until() > now:
             raise NoPermit("the budget was told to wait after this call had drawn")
         try:
             self._write_down()
@@ -67,7 +69,7 @@ class Permit:
             self._sent_at = None
             self._settle()
             raise
-        self._sent_at = self._clock.mono()
+        self._sent_at = now
 
     def answered(self, status: int, answer_headers: Mapping[str, str]) -> Signal:
         """Settles the call and learns from the answer. WAIT: draw again for the same jobs, no attempt is spent."""
@@ -91,6 +93,8 @@ class Permit:
 
         Until this is said, or the permit is left, the most that could come stays reserved.
         """
+        if not self._taken:
+            return
         mine = [taken for taken in self._taken if taken.unit is Unit.ITEMS]
         self._taken = [taken for taken in self._taken if taken.unit is not Unit.ITEMS]
         for quota, _, slots in mine:
@@ -114,15 +118,16 @@ class Permit:
 
     def _accepted(self, said: Said, sent_at: float) -> None:
         line = self._line
-        line.pace.clean()
-        thawed = [pool for pool in self._pools if pool.freeze.scout_returned(sent_at)]
-        for pool in thawed:
-            pool.keep_freeze()
-            log.info("budget_thawed", budget=pool.name)
-        if line.freeze.scout_returned(sent_at):
-            line.keep_freeze()
-            log.info("budget_thawed", budget=line.name)
-        if self._pool_spoken_of(said):
+        for pool in self._pools:
+            if pool.freeze.scout_returned(sent_at):
+                pool.keep_freeze()
+                log.info("budget_thawed", budget=pool.name)
+        if line.bound:
+            line.pace.clean()
+            if line.freeze.scout_returned(sent_at):
+                line.keep_freeze()
+                log.info("budget_thawed", budget=line.name)
+        if self._pools and self._pool_spoken_of(said):
             return
         self._heard, spent = line.hear(said, sent_at, self._marks)
         if spent:
@@ -140,21 +145,29 @@ class Permit:
         log.warning("budget_frozen", budget=name, status=status, seconds=seconds, in_a_row=frozen.in_a_row)
 
     def _frozen_until(self) -> float:
-        return max(self._line.freeze.until, *(pool.freeze.until for pool in self._pools), 0.0)
+        until = self._line.freeze.until
+        for pool in self._pools:
+            until = max(until, pool.freeze.until)
+        return until
 
     def _write_down(self) -> None:
-        """Tells the journal of the send in one write."""
+        """Tells the journal of the send in one write, where there is a limit that a kill must not lose."""
+        if not self._taken and not self._line.tally.counts:
+            self._counted = ()
+            return
         wanted = [(self._line.tally, 1), *((quota.tally, slots) for quota, _, slots in self._taken)]
         due = [(tally, slots, tally.due(slots)) for tally, slots in wanted if tally.counts]
         if due:
             self._journal.write(*[line for _, _, line in due if line])
         for tally, slots, line in due:
             tally.sent(slots, line)
-        self._counted = [tally for tally, _, _ in due]
+        self._counted = tuple(tally for tally, _, _ in due)
 
     def _take(self) -> None:
         self._marks = self._line.take()
-        self._taken = [taken for pool in self._pools for taken in pool.take(self._need)]
+        self._taken = []
+        for pool in self._pools:
+            self._taken += pool.take(self._need)
 
     def _draw_anew(self) -> None:
         hold = self._line.hold(self._clock.mono(), Draw(self._pools, self._need), own=1)
@@ -162,13 +175,16 @@ class Permit:
             raise NoPermit(f"another request of the same call has no permit: {hold.why}")
         self._end_request()
         self.returned(None)  # an answer that was lost may have been charged for
-        self._leave_pools()
+        for pool in self._pools:
+            pool.over()
         self._take()
 
     def _end_request(self) -> None:
         self._line.over(self._good, self._heard)
         if self._line.tally in self._counted:
             self._line.tally.answered()
+        if not self._taken:
+            return
         for quota, unit, slots in self._taken:
             if unit is not Unit.ITEMS:
                 quota.settle(slots, slots, counted=quota.tally in self._counted)
@@ -184,12 +200,9 @@ class Permit:
                 quota.give_back(slots)
         else:
             self._end_request()
-        self._leave_pools()
-        self._over(self._line)
-
-    def _leave_pools(self) -> None:
         for pool in self._pools:
             pool.over()
+        self._over(self._line)
 
     def _stir_pools(self) -> None:
         for pool in self._pools:
