@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from collector import __version__
 from collector.budget.forecast import Span
 from collector.clock import Clock, stamp
 from collector.model import BatchId, BatchState, Live, State, Wait, Window
-from collector.output.finish import Finish, Work, finish
+from collector.output.finish import Finish, Work
+from collector.output.recent import Finishes
 from collector.output.snapshot import BatchStatus, JobCounts, Snapshot, TroubleStatus, Waiting, WindowStatus
 from collector.sources.spec import Spec
 from collector.store.batches import Batch
@@ -21,13 +23,20 @@ _NAMES = {state: state.value for state in State}  # looking a value up is slow, 
 Air = Mapping[BatchId, Mapping[State, int]]
 
 
-def snapshot(store: Store, live: Live, specs: Mapping[str, Spec], started_at: float, clock: Clock) -> Snapshot:
-    """The service as it is now."""
+def snapshot(
+    store: Store,
+    live: Live,
+    specs: Mapping[str, Spec],
+    started_at: float,
+    clock: Clock,
+    finishes: Finishes | None = None,
+) -> Snapshot:
+    """The service as it is now; `finishes` remembers its finish times for a moment."""
     now = clock.wall()
     ongoing = store.batches.ongoing()
     listed = [*ongoing[:MOST_BATCHES], *store.batches.ended(MOST_BATCHES - min(len(ongoing), MOST_BATCHES))]
     air = _air(store.books, live)
-    ends = finish(_works(store.books, ongoing, air), live, specs, now)
+    ends = (finishes or Finishes(clock)).now(ongoing, partial(_works, store.books, ongoing, air), live, specs)
     return Snapshot(
         state=live.state,
         version=__version__,
