@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 
@@ -48,6 +48,7 @@ class _Owed:
     outlook: Outlook
     progress: Progress
     pace: Key | None  # its own window in calls; sources that share it share their pace
+    _made: dict[object, Curves] = field(default_factory=dict)
 
     @cached_property
     def all(self) -> int:
@@ -68,13 +69,16 @@ class _Owed:
         return min(sum(work.air for work in self.works), self.all)
 
     @cached_property
-    def alone(self) -> Curves:
-        """Its calls if nobody else drew from its windows."""
-        return self.curves(({}, {}, {}))
+    def draws(self) -> list[dict[Key, float]]:
+        """What they take of each window, at the least, as is likely and at the most."""
+        return [_draws(self.outlook, need) for need in self.whole]
 
     def curves(self, others: tuple[Shares, Shares, Shares]) -> Curves:
-        """Its calls with what others draw."""
-        return forecast.curves(self.outlook, self.whole, self.spec.parallel, others, self._spread)
+        """Its calls with what others draw, the same for all batches that have the same share of that."""
+        shares = tuple(tuple(of.items()) for of in others)
+        if shares not in self._made:
+            self._made[shares] = forecast.curves(self.outlook, self.whole, self.spec.parallel, others, self._spread)
+        return self._made[shares]
 
     @property
     def _spread(self) -> float:
@@ -126,8 +130,7 @@ def _at(one: _Owed, jobs: int, delayed: bool, shared: Sequence[_Owed], now: floa
     """When so many jobs of a source are done, whose windows it shares with others; None where only an answer can
     tell."""
     need = one.needs(jobs)
-    curves = one.curves(_others(one, need, shared)) if shared else one.alone
-    span = forecast.between(curves, (need[0].calls, need[1].calls, need[2].calls))
+    span = forecast.between(one.curves(_others(one, need, shared)), (need[0].calls, need[1].calls, need[2].calls))
     if math.isinf(span.latest):
         return None
     trip = one.outlook.round_trip or ROUND_TRIPS[1]  # what is in the air comes back
@@ -142,13 +145,13 @@ def _others(one: _Owed, need: tuple[Need, Need, Need], shared: Sequence[_Owed]) 
     until they have all, and at the latest more where they have more calls in the air."""
     fair: dict[Key, float] = {}
     slow: dict[Key, float] = {}
+    mine = [_draws(one.outlook, each) for each in need] if shared else []
     for other in shared:
         stronger = max(other.spec.parallel / one.spec.parallel, 1.0)
         for shares, most, at in ((fair, 1.0, 1), (slow, stronger, 2)):
-            mine = _draws(one.outlook, need[at])
-            for key, amount in _draws(other.outlook, other.whole[at]).items():
-                if mine.get(key):
-                    shares[key] = shares.get(key, 0.0) + min(amount / mine[key], most)
+            for key, amount in other.draws[at].items():
+                if mine[at].get(key):
+                    shares[key] = shares.get(key, 0.0) + min(amount / mine[at][key], most)
     return {}, _with_pace(one, fair), _with_pace(one, slow)
 
 
