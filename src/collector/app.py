@@ -27,6 +27,7 @@ from collector.intake.watcher import Watcher
 from collector.model import BatchId, Live, Trouble, Why
 from collector.output.folder import Folder
 from collector.output.health import Health, health
+from collector.output.recent import Finishes
 from collector.output.snapshot import Snapshot
 from collector.output.status import snapshot
 from collector.reload import Reloader
@@ -49,6 +50,7 @@ class App:
         self.started_at = self.clock.wall()
         self._stopping = asyncio.Event()
         self._crew = Crew()
+        self._finishes = Finishes(self.clock)
         self._reloader = Reloader(config, self._take_up, self.clock)
 
     def stop(self) -> None:
@@ -60,7 +62,7 @@ class App:
 
     def snapshot(self) -> Snapshot:
         """What `/status` shows. Only while the service is ready."""
-        return snapshot(self._store, self._live(), self.config.sources, self.started_at, self.clock)
+        return snapshot(self._store, self._live(), self.config.sources, self.started_at, self.clock, self._finishes)
 
     async def run(self, *, signals: bool = True) -> None:
         """Works until it is stopped. CollectorError in plain words when it cannot start or go on.
@@ -196,7 +198,7 @@ class App:
             waiting=self._ledger.waits(),
             budgets=self._ledger.windows(),
             sources=dispatcher.sources(),
-            outlooks={name: self._ledger.outlook(name) for name in self.config.sources},
+            outlook=self._ledger.outlook,
             progress=dispatcher.progress(),
             troubles=(
                 *self._disk_trouble(),

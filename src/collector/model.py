@@ -1,5 +1,6 @@
 """The words of the field: batches, jobs, calls, items and what became of them."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import NewType, TypeAlias
 
@@ -227,6 +228,6 @@ class Live(msgspec.Struct, frozen=True):
     budgets: dict[str, tuple[Window, ...]]
     sources: dict[str, SourceLive]
     troubles: tuple[Trouble, ...]
-    outlooks: dict[str, Outlook] = {}  # by source
+    outlook: Callable[[str], Outlook | None] = lambda _: None  # of a source; only a forecast pays for it
     time: dict[str, dict[Why, float]] = {}  # seconds by source since its account began
     progress: dict[str, Progress] = {}  # by source

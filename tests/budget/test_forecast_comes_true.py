@@ -8,7 +8,7 @@ import pytest
 from collector.budget import forecast
 from collector.budget.forecast import Need, Span
 from collector.budget.ledger import Ledger
-from collector.budget.limit import Limit
+from collector.budget.limit import Alignment, Limit
 from tests.budget.servers import Server, collect
 from tests.budget.virtual import VirtualClock, run
 
@@ -57,6 +57,20 @@ def test_two_windows_at_once_come_true(tmp_path: Path) -> None:
 
     span, came = run(main())
     assert came == pytest.approx(span.likely, rel=0.05)
+
+
+@pytest.mark.parametrize("calls", [90, 150, 280])
+def test_a_window_by_a_clock_is_whole_again_when_the_clock_says_so(tmp_path: Path, calls: int) -> None:
+    """A hundred a day from midnight, begun an hour and three quarters before it: what is left at night is spent, and
+    the next hundred goes at midnight, not a day after the first."""
+    limit = Limit(100, 86_400.0, at=Alignment(0, 0, "UTC"))
+
+    async def main() -> tuple[Span, float]:
+        server = Server(VirtualClock(), 10_000, 60.0, style="silent")
+        return await told_and_come(tmp_path / "ledger", server, calls, (limit,), plain=True)
+
+    span, came = run(main())
+    assert came == pytest.approx(span.likely, rel=0.02, abs=1.0)
 
 
 def test_a_freeze_is_waited_for(tmp_path: Path) -> None:

@@ -9,8 +9,15 @@ import pytest
 from rich.console import Console
 
 from collector.cli import screen
-from collector.model import SourceLive
-from collector.output.snapshot import BatchStatus, JobCounts, Snapshot, TroubleStatus, Waiting, WindowStatus
+from collector.output.snapshot import (
+    BatchStatus,
+    JobCounts,
+    Snapshot,
+    SourceStatus,
+    TroubleStatus,
+    Waiting,
+    WindowStatus,
+)
 
 JOBS = JobCounts(total=1000, queued=300, running=100, found=500, gone=90, failed=10)
 BATCH = BatchStatus(
@@ -46,7 +53,7 @@ SNAPSHOT = Snapshot(
     waiting=(Waiting("posts", "2026-11-22T08:15:00.000Z", 40, "window spent", "900 calls in 15 min", ("posts",)),),
     batches=(BATCH,),
     budgets={"posts": (WindowStatus(900, 900, 900, 0, "2026-11-22T08:15:00.000Z", "calls"),)},
-    sources={"posts": SourceLive("waiting", None)},
+    sources={"posts": SourceStatus("waiting", None)},
     troubles=(TroubleStatus("warning", "what [bold]was\x1b[2J said", "0007-ids", None),),
 )
 

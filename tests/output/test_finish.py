@@ -22,7 +22,7 @@ ALONE = Progress(calls=100_000, jobs=100_000, settled=100_000, items=100_000)
 
 def told(works: list[Work], **changes: object) -> Finish:
     """The forecast at moment 0, of a source with many clean calls behind it."""
-    state = live(**({"outlooks": {"posts": QUARTER}, "progress": {"posts": KNOWN}} | changes))
+    state = live(**({"outlook": lambda _: QUARTER, "progress": {"posts": KNOWN}} | changes))
     return finish(works, state, SPECS, 0.0)
 
 
@@ -40,7 +40,7 @@ def test_a_burst_window_is_not_spread() -> None:
 def test_what_is_in_the_air_needs_no_window() -> None:
     """The last calls come back, though the window is spent."""
     spent = Outlook((WindowAhead("posts", "calls", 100, 900.0, 0, ((600.0, 100),)),), round_trip=0.2)
-    whole = told(owing(800, air=800), outlooks={"posts": spent}).whole
+    whole = told(owing(800, air=800), outlook={"posts": spent}.get).whole
     assert whole
     assert whole.likely == pytest.approx(0.2, abs=0.01)
 
@@ -69,7 +69,7 @@ def test_nobody_can_tell_of_a_source_that_does_not_run(state: str) -> None:
 
 @pytest.mark.parametrize("changes", [
     {"state": "paused"}, {"state": "draining"}, {"state": "degraded"}, {"sources": {}},
-    {"outlooks": {"posts": Outlook((), wait=math.inf)}},
+    {"outlook": lambda _: Outlook((), wait=math.inf)},
 ])  # fmt: skip
 def test_nobody_can_tell_while_nobody_asks(changes: dict[str, object]) -> None:
     """Neither of everything nor of a batch."""
@@ -100,7 +100,7 @@ def two(one: Outlook, other: Outlook, sizes: tuple[int, int] = (900, 900)) -> Fi
     """Two sources that owe IDs, one a call."""
     state = live(
         sources={name: SourceLive("running", None) for name in ("a", "b")},
-        outlooks={"a": one, "b": other},
+        outlook={"a": one, "b": other}.get,
         progress=dict.fromkeys("ab", ALONE),
     )
     works = [Work(BatchId(1), "a", sizes[0], 0), Work(BatchId(2), "b", sizes[1], 0)]

@@ -16,9 +16,10 @@ from collector.model import (
     Why,
     Window,
 )
-from collector.output.snapshot import Snapshot
+from collector.output.snapshot import Snapshot, SourceStatus, Spent
 from collector.output.status import snapshot
 from collector.output.text import SPENT, text
+from collector.sources.spec import Price, Spec
 from collector.store.store import Store
 from tests.output.given import LIVE, SPECS, Standing, found, live, recorded, taken_in
 
@@ -218,6 +219,31 @@ def test_every_why_has_its_words() -> None:
 async def test_an_account_that_has_just_begun_can_be_shown(store: Store, clock: Standing) -> None:
     """Nothing is divided by the nothing that went by."""
     assert "time posts: over 0 s" in text(taken(store, clock, live(time={"posts": {}})))
+
+
+async def test_a_priced_source_says_what_its_items_came_to(store: Store, clock: Standing) -> None:
+    """Of all its batches, those that have ended and those before a start too; nothing where no item has a price."""
+    for keys in (["1", "2"], ["3"]):
+        batch = await taken_in(store, keys)
+        await recorded(store, batch.id, {key: found(key) for key in keys})
+    other = await taken_in(store, ["1"], source="other")
+    await recorded(store, other.id, {"1": found("1")}, source="other")
+    await store.batches.load()
+
+    def told(price: Price) -> SourceStatus:
+        specs = {"posts": Spec(url=SPECS["posts"].url, pack=100, price=price)}
+        got = snapshot(store, LIVE, specs, 1_799_999_000.0, clock)
+        pages.append(text(got))
+        return got.sources["posts"]
+
+    pages: list[str] = []
+    assert told(Price(item=0.1)).spent == Spent(0.3, "USD", at_least=False)
+    assert told(Price(item=0.1, call=0.01, currency="EUR")).spent == Spent(0.3, "EUR", at_least=True)
+    assert told(Price(call=0.01)).spent is None
+    assert "spent posts: 0.30 USD for the items that are stored" in pages[0].splitlines()
+    assert "comes on top" in " ".join(pages[1].split())
+    assert "spent" not in pages[2]
+    assert msgspec.json.encode(told(Price(call=0.01))) == b'{"state":"running","why":null}'
 
 
 async def test_a_paused_batch_has_no_finish_time(store: Store, clock: Standing) -> None:

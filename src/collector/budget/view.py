@@ -7,7 +7,7 @@ from collector.budget.hold import Hold
 from collector.budget.line import NOTHING, Line
 from collector.budget.pool import Pool
 from collector.budget.told import Mode, Told
-from collector.budget.window import OwnLog
+from collector.budget.window import OwnLog, slack
 from collector.clock import Clock
 from collector.model import Outlook, Wait, Window, WindowAhead
 
@@ -58,8 +58,10 @@ def windows(lines: Iterable[Line], pools: Iterable[Pool], clock: Clock) -> dict[
 def outlook(line: Line, pools: Iterable[Pool], clock: Clock) -> Outlook:
     """How fast the calls of a source of this line, which draws from these pools, may go from now on."""
     now = clock.mono()
-    ahead = [_ahead(line.name, own, now, _told_left(told, line.in_air, now)) for told in line.told if (own := told.log)]
-    ahead += [_ahead(pool.name, own, now) for pool in pools for own in _logs(pool)]
+    ahead = [
+        _ahead(line.name, own, clock, _told_left(told, line.in_air, now)) for told in line.told if (own := told.log)
+    ]
+    ahead += [_ahead(pool.name, own, clock) for pool in pools for own in _logs(pool)]
     wait = max(line.freeze.until, *(pool.freeze.until for pool in pools), now) - now
     return Outlook(tuple(ahead), wait, line.pace.every, line.pace.round_trip)
 
@@ -90,13 +92,17 @@ def _counted(own: OwnLog, now: float, clock: Clock) -> Window:
     return Window(limit.count, limit.seconds, used, max(0, limit.count - used), resets_at, limit.unit)
 
 
-def _ahead(budget: str, own: OwnLog, now: float, said: tuple[int, float] | None = None) -> WindowAhead:
-    limit = own.limit
+def _ahead(budget: str, own: OwnLog, clock: Clock, said: tuple[int, float] | None = None) -> WindowAhead:
+    limit, now = own.limit, clock.mono()
     if said:
         left, until = said
         # All of it comes free at once, what is left now too; our own first slot may open it before a rounded reset.
         opens = min(until, own.free_at(now, limit.count - own.used(now) + 1))
         frees: tuple[tuple[float, int], ...] = ((opens - now, limit.count),)
+    elif limit.at:
+        left = max(0, limit.count - own.used(now))
+        # By a clock too, all of it comes free at once; what is left today is no hold on tomorrow.
+        frees = ((limit.at.next(clock.wall(), limit.seconds) - clock.wall() + slack(limit.seconds), limit.count),)
     else:
         left = max(0, limit.count - own.used(now))
         frees = tuple((at - now, count) for at, count in own.frees(now, _STEPS))

@@ -2,13 +2,15 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import accumulate
 
 import msgspec
 
 from collector.budget import forecast
-from collector.budget.forecast import PACED, ROUND_TRIPS, Key, Need, Span
+from collector.budget.forecast import PACED, ROUND_TRIPS, Curves, Key, Need, Shares, Span
 from collector.budget.limit import Limit
 from collector.budget.pace import interval
 from collector.model import BatchId, Live, Outlook, Progress, WindowAhead
@@ -37,33 +39,53 @@ class Finish(msgspec.Struct, frozen=True):
     batches: Mapping[BatchId, Span]
 
 
-class _Owed(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class _Owed:
     """What a source owes, and what it may draw."""
 
-    source: str
     works: tuple[Work, ...]
     spec: Spec
     outlook: Outlook
     progress: Progress
     pace: Key | None  # its own window in calls; sources that share it share their pace
+    _made: dict[object, Curves] = field(default_factory=dict)
+
+    @cached_property
+    def all(self) -> int:
+        """Its open jobs."""
+        return sum(work.open for work in self.works)
+
+    @cached_property
+    def whole(self) -> tuple[Need, Need, Need]:
+        """What all of them take."""
+        return self.needs(self.all)
 
     def needs(self, jobs: float) -> tuple[Need, Need, Need]:
         """What so many of its open jobs take; those in the air are of all its batches alike."""
-        total = sum(work.open for work in self.works)
-        air = min(sum(work.air for work in self.works), total)
-        return needs(jobs, air * jobs / total, self.progress, self.spec)
+        return needs(jobs, self._air * jobs / self.all, self.progress, self.spec)
+
+    @cached_property
+    def _air(self) -> int:
+        return min(sum(work.air for work in self.works), self.all)
+
+    @cached_property
+    def draws(self) -> list[dict[Key, float]]:
+        """What they take of each window, at the least, as is likely and at the most."""
+        return [_draws(self.outlook, need) for need in self.whole]
+
+    def curves(self, others: tuple[Shares, Shares, Shares]) -> Curves:
+        """Its calls with what others draw, the same for all batches that have the same share of that."""
+        shares = tuple(tuple(of.items()) for of in others)
+        if shares not in self._made:
+            self._made[shares] = forecast.curves(self.outlook, self.whole, self.spec.parallel, others, self._spread)
+        return self._made[shares]
 
     @property
-    def spread(self) -> float:
+    def _spread(self) -> float:
         """The pace of a server that refills its windows gradually. Headers do not tell before a window is over."""
         limits = (Limit(window.limit, window.seconds) for window in self.outlook.windows if _key(window) == self.pace)
         unknown = (limit for limit in limits if self.progress.calls < limit.count and self.spec.window == "auto")
         return max((interval(limit, self.outlook.round_trip) for limit in unknown), default=0.0)
-
-    @property
-    def all(self) -> int:
-        """Its open jobs."""
-        return sum(work.open for work in self.works)
 
 
 def finish(works: Sequence[Work], live: Live, specs: Mapping[str, Spec], now: float) -> Finish:
@@ -71,43 +93,44 @@ def finish(works: Sequence[Work], live: Live, specs: Mapping[str, Spec], now: fl
     by_source: dict[str, list[Work]] = {}
     for work in works:
         by_source.setdefault(work.source, []).append(work)
-    owed = [_owed(source, tuple(mine), live, specs[source]) for source, mine in by_source.items() if source in specs]
-    asked = [one for one in owed if _runs(one.source, live)]
+    asked = [
+        _owed(tuple(mine), live, specs[source])
+        for source, mine in by_source.items()
+        if source in specs and runs(source, live)
+    ]
     told = {work.batch for work in works[:MOST_BATCHES]}
-    batches = {batch: ends for one in asked for batch, ends in _batches(one, asked, told, now) if ends}
-    wholes = [_at(one, one.all, any(work.delayed for work in one.works), asked, now) for one in asked]
+    batches, wholes = {}, []
+    for one in asked:
+        shared = [other for other in asked if other is not one and _meet(one, other)]
+        wholes.append(_at(one, one.all, any(work.delayed for work in one.works), shared, now))
+        for work, jobs in zip(one.works, _shares(one.works), strict=True):
+            if work.batch in told and (ends := _at(one, jobs, bool(work.delayed), shared, now)):
+                batches[work.batch] = ends
     known = [whole for whole in wholes if whole]
     if not by_source or len(known) < len(by_source):
         return Finish(None, batches)
-    ends = (max(getattr(span, end) for span in known) for end in Span.__struct_fields__)
-    return Finish(Span(*ends), batches)
+    return Finish(Span(*(max(getattr(span, end) for span in known) for end in Span.__struct_fields__)), batches)
 
 
-def _owed(source: str, works: tuple[Work, ...], live: Live, spec: Spec) -> _Owed:
-    outlook = live.outlooks.get(source) or forecast.fresh(spec.limit, plain=spec.window == "plain")
+def _owed(works: tuple[Work, ...], live: Live, spec: Spec) -> _Owed:
+    source = works[0].source
+    outlook = live.outlook(source) or forecast.fresh(spec.limit, plain=spec.window == "plain")
     # Its own windows bear the name of a source, those of a `[budget]` never do.
     own = (_key(window) for window in outlook.windows if window.unit == "calls" and window.budget in live.sources)
-    return _Owed(source, works, spec, outlook, live.progress.get(source, Progress()), next(own, None))
+    return _Owed(works, spec, outlook, live.progress.get(source, Progress()), next(own, None))
 
 
-def _runs(source: str, live: Live) -> bool:
+def runs(source: str, live: Live) -> bool:
+    """True where calls of a source go, now or when a budget lets them."""
     lane = live.sources.get(source)
     return live.state == "running" and lane is not None and lane.state in ("running", "waiting")
 
 
-def _batches(
-    one: _Owed, asked: Sequence[_Owed], told: set[BatchId], now: float
-) -> Iterator[tuple[BatchId, Span | None]]:
-    for work, jobs in zip(one.works, _shares(one.works), strict=True):
-        if work.batch in told:
-            yield work.batch, _at(one, jobs, bool(work.delayed), asked, now)
-
-
-def _at(one: _Owed, jobs: int, delayed: bool, asked: Sequence[_Owed], now: float) -> Span | None:
-    """When so many jobs of a source are done; None where only an answer can tell."""
+def _at(one: _Owed, jobs: int, delayed: bool, shared: Sequence[_Owed], now: float) -> Span | None:
+    """When so many jobs of a source are done, whose windows it shares with others; None where only an answer can
+    tell."""
     need = one.needs(jobs)
-    quick, fair, slow = _others(one, need, asked)
-    span = forecast.between(one.outlook, need, one.spec.parallel, (quick, fair, slow), one.spread)
+    span = forecast.between(one.curves(_others(one, need, shared)), (need[0].calls, need[1].calls, need[2].calls))
     if math.isinf(span.latest):
         return None
     trip = one.outlook.round_trip or ROUND_TRIPS[1]  # what is in the air comes back
@@ -117,24 +140,24 @@ def _at(one: _Owed, jobs: int, delayed: bool, asked: Sequence[_Owed], now: float
     return Span(now + early, now + max(span.likely, early, trip), now + late)
 
 
-def _others(
-    one: _Owed, need: tuple[Need, Need, Need], asked: Sequence[_Owed]
-) -> tuple[Mapping[Key, float], Mapping[Key, float], Mapping[Key, float]]:
-    """What other sources draw meanwhile from windows that this one draws from too: nothing at the earliest, else as
-    much as it does, and at the latest more where they have more calls in the air."""
+def _others(one: _Owed, need: tuple[Need, Need, Need], shared: Sequence[_Owed]) -> tuple[Shares, Shares, Shares]:
+    """What other sources draw meanwhile for each that this one draws: nothing at the earliest, else as much as it does
+    until they have all, and at the latest more where they have more calls in the air."""
     fair: dict[Key, float] = {}
     slow: dict[Key, float] = {}
-    mine = _draws(one.outlook, need[1]), _draws(one.outlook, need[2])
-    for other in asked:
-        if other is one:
-            continue
-        _, likely, most = other.needs(other.all)
-        for key, amount in _draws(other.outlook, likely).items():
-            fair[key] = fair.get(key, 0.0) + min(amount, mine[0].get(key, 0.0))
+    mine = [_draws(one.outlook, each) for each in need] if shared else []
+    for other in shared:
         stronger = max(other.spec.parallel / one.spec.parallel, 1.0)
-        for key, amount in _draws(other.outlook, most).items():
-            slow[key] = slow.get(key, 0.0) + min(amount, stronger * mine[1].get(key, 0.0))
+        for shares, most, at in ((fair, 1.0, 1), (slow, stronger, 2)):
+            for key, amount in other.draws[at].items():
+                if mine[at].get(key):
+                    shares[key] = shares.get(key, 0.0) + min(amount / mine[at][key], most)
     return {}, _with_pace(one, fair), _with_pace(one, slow)
+
+
+def _meet(one: _Owed, other: _Owed) -> bool:
+    """They draw from a window that is the same."""
+    return not {_key(window) for window in one.outlook.windows}.isdisjoint(map(_key, other.outlook.windows))
 
 
 def _key(window: WindowAhead) -> Key:
@@ -146,7 +169,7 @@ def _draws(outlook: Outlook, need: Need) -> dict[Key, float]:
     return {_key(window): getattr(need, window.unit) for window in outlook.windows}
 
 
-def _with_pace(one: _Owed, others: dict[Key, float]) -> dict[Key, float]:
+def _with_pace(one: _Owed, others: dict[Key, float]) -> Shares:
     return others | {PACED: others[one.pace]} if one.pace in others else others
 
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from collector.model import SourceLive, Why
+from collector.model import Why
 
 
 class JobCounts(msgspec.Struct, frozen=True):
@@ -76,6 +76,22 @@ class WindowStatus(msgspec.Struct, frozen=True):
     unit: str  # what it counts: calls, items or units
 
 
+class Spent(msgspec.Struct, frozen=True):
+    """Money that went into the stored items of a source; with `at_least` the API charges for more than these."""
+
+    amount: float
+    currency: str
+    at_least: bool
+
+
+class SourceStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A source; `spent` is there where it declares a price for an item."""
+
+    state: str
+    why: str | None
+    spent: Spent | None = None
+
+
 class TroubleStatus(msgspec.Struct, frozen=True):
     """Something an operator should know; `since` is null where nobody knows."""
 
@@ -101,6 +117,6 @@ class Snapshot(msgspec.Struct, frozen=True):
     waiting: tuple[Waiting, ...]
     batches: tuple[BatchStatus, ...]
     budgets: dict[str, tuple[WindowStatus, ...]]
-    sources: dict[str, SourceLive]
+    sources: dict[str, SourceStatus]
     troubles: tuple[TroubleStatus, ...]
     time: dict[str, dict[Why, float]] = {}  # seconds by source since its account began; what took none is left out

@@ -2,13 +2,24 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from collector import __version__
 from collector.budget.forecast import Span
 from collector.clock import Clock, stamp
-from collector.model import BatchId, BatchState, Live, State, Wait, Window
-from collector.output.finish import Finish, Work, finish
-from collector.output.snapshot import BatchStatus, JobCounts, Snapshot, TroubleStatus, Waiting, WindowStatus
+from collector.model import BatchId, BatchState, Live, SourceLive, State, Wait, Window
+from collector.output.finish import Finish, Work
+from collector.output.recent import Finishes
+from collector.output.snapshot import (
+    BatchStatus,
+    JobCounts,
+    Snapshot,
+    SourceStatus,
+    Spent,
+    TroubleStatus,
+    Waiting,
+    WindowStatus,
+)
 from collector.sources.spec import Spec
 from collector.store.batches import Batch
 from collector.store.books import Books
@@ -21,13 +32,20 @@ _NAMES = {state: state.value for state in State}  # looking a value up is slow, 
 Air = Mapping[BatchId, Mapping[State, int]]
 
 
-def snapshot(store: Store, live: Live, specs: Mapping[str, Spec], started_at: float, clock: Clock) -> Snapshot:
-    """The service as it is now."""
+def snapshot(
+    store: Store,
+    live: Live,
+    specs: Mapping[str, Spec],
+    started_at: float,
+    clock: Clock,
+    finishes: Finishes | None = None,
+) -> Snapshot:
+    """The service as it is now; `finishes` remembers its finish times for a moment."""
     now = clock.wall()
     ongoing = store.batches.ongoing()
     listed = [*ongoing[:MOST_BATCHES], *store.batches.ended(MOST_BATCHES - min(len(ongoing), MOST_BATCHES))]
     air = _air(store.books, live)
-    ends = finish(_works(store.books, ongoing, air), live, specs, now)
+    ends = (finishes or Finishes(clock)).now(ongoing, partial(_works, store.books, ongoing, air), live, specs)
     return Snapshot(
         state=live.state,
         version=__version__,
@@ -40,7 +58,7 @@ def snapshot(store: Store, live: Live, specs: Mapping[str, Spec], started_at: fl
         waiting=tuple(_waiting(wait) for wait in live.waiting),
         batches=tuple(batch_status(store.books, batch, air, ends) for batch in listed),
         budgets={name: tuple(_window(window) for window in windows) for name, windows in live.budgets.items()},
-        sources=live.sources,
+        sources={name: _source(name, source, specs, store) for name, source in live.sources.items()},
         troubles=_troubles(live, ongoing, listed, specs, now),
         time=live.time,
     )
@@ -111,6 +129,14 @@ def _more_to_come(batch: Batch, books: Books) -> bool:
 def _window(window: Window) -> WindowStatus:
     length = int(window.window_s) if window.window_s == int(window.window_s) else window.window_s
     return WindowStatus(window.limit, length, window.used, window.left, _stamp(window.resets_at), window.unit)
+
+
+def _source(name: str, source: SourceLive, specs: Mapping[str, Spec], store: Store) -> SourceStatus:
+    price = specs[name].price if name in specs else None
+    if price is None or not price.item:
+        return SourceStatus(source.state, source.why)
+    amount = round(store.batches.items_of(name) * price.item, 6)
+    return SourceStatus(source.state, source.why, Spent(amount, price.currency, bool(price.call or price.also)))
 
 
 def _waiting(wait: Wait) -> Waiting:

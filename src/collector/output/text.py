@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from collector import quantity
 from collector.clock import unstamp
 from collector.model import TERMINAL, Why
-from collector.output.snapshot import BatchStatus, JobCounts, Snapshot, Waiting, WindowStatus
+from collector.output.estimate import money
+from collector.output.snapshot import BatchStatus, JobCounts, Snapshot, Spent, Waiting, WindowStatus
 
 _MOST_REASONS = 8  # of a state, in status.txt; the rest are summed
 SPENT = {  # what the time of a source went into, for people
@@ -37,6 +38,7 @@ def text(snapshot: Snapshot, width: int = 80) -> str:
     for name, source in snapshot.sources.items():
         why = f": {source.why}" if source.why else ""
         lines += _wrapped(f"source {name}: {source.state}{why}", width)
+        lines += _wrapped(f"spent {name}: {_money(source.spent)}", width) if source.spent else []
     for name, spent in snapshot.time.items():
         lines += _wrapped(f"time {name}: {_shares(spent)}", width)
     return _page(lines)
@@ -153,6 +155,11 @@ def _rate(batch: BatchStatus, now: str) -> list[str]:
 def _window(window: WindowStatus) -> str:
     resets = f"; the next is free {moment(window.resets_at)}" if window.resets_at and not window.left else ""
     return f"{window.used:,} of {window.limit:,} {window.unit} used in {quantity.spoken(window.window_s)}{resets}"
+
+
+def _money(spent: Spent) -> str:
+    more = "; what is charged for calls or beside them comes on top" if spent.at_least else ""
+    return f"{money(spent.amount)} {spent.currency} for the items that are stored{more}"
 
 
 def _shares(spent: Mapping[Why, float]) -> str:

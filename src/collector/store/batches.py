@@ -1,5 +1,6 @@
 """Batches: taken in, opened, finished, written out."""
 
+from collections import Counter
 from itertools import islice
 from typing import Any
 
@@ -55,6 +56,7 @@ class Batches:
         self._known: dict[BatchId, Batch] = {}
         self._ongoing: dict[BatchId, None] = {}
         self._ended: dict[BatchId, None] = {}  # in the order in which they ended
+        self._items: Counter[str] = Counter()  # by source
         self._unwritten: dict[BatchId, None] = {}  # ended, and their results not yet in their folder
 
     async def load(self) -> None:
@@ -65,6 +67,8 @@ class Batches:
 
     def keep(self, batch: Batch) -> None:
         """The mirror follows a committed change."""
+        before = self._known.get(batch.id)
+        self._items[batch.source] += batch.items - (before.items if before else 0)
         self._known[batch.id] = batch
         if batch.finished_at is None:
             self._ended.pop(batch.id, None)
@@ -92,6 +96,10 @@ class Batches:
     def ended(self, most: int) -> list[Batch]:
         """The latest that ended, the last one first."""
         return [self._known[batch] for batch in islice(reversed(self._ended), most)]
+
+    def items_of(self, source: str) -> int:
+        """Items that all batches of a source have stored."""
+        return self._items[source]
 
     def loading(self) -> list[Batch]:
         """Those whose taking in was not finished, in order."""
