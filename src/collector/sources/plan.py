@@ -17,6 +17,7 @@ PACKS = (1, 10, 25, 50, 100)  # what APIs usually take
 HOUR, DAY = 3600.0, 86_400.0
 _SECRET = Secret("x" * 40)  # as long as they usually are: how long a real one is changes little
 _MOST = 1 << 40  # calls of a limit that nobody needs
+_FEW = 3  # windows
 _SAME, _SOON = 0.05, 5.0  # of a time, and seconds: what changes less is no change
 
 
@@ -167,7 +168,9 @@ def _usable(taken: Taken, terms: Terms) -> Limit:
     if limit.unit is Unit.CALLS:
         return limit
     whole = math.floor(_calls_at_once(limit, terms) * _each(limit.unit, terms))
-    return replace(limit, count=max(whole, -(-taken.most // max(taken.windows, 1)), 1))
+    # A last call of few IDs that still fits makes a window a little larger: told of few, of many it is nothing.
+    each = -(-taken.most // taken.windows) if 0 < taken.windows <= _FEW else 1
+    return replace(limit, count=max(whole, each))
 
 
 def _price(calls: int, items: int, spec: Spec) -> Money | None:
