@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import cycle
@@ -357,7 +358,38 @@ def test_other_limits_lose_no_item(path: Path) -> None:
             permit.answered(200, {})
             permit.returned(5)
         [window] = ledger.windows()["money"]
-        assert (window.limit, window.used) == (60, 5)
+        assert (window.limit, window.used) == (60, 35)
+
+    play(path, scene)
+
+
+KINDS = ["10/20s", "10/20s at 00:00 UTC", "10 items/20s", "10 units/20s", "1/20s", "1 items/20s"]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("other", KINDS[1:])
+@pytest.mark.parametrize("first", ["10/20s", "10 items/20s"])
+def test_another_kind_of_limit_for_a_while_grants_nothing_twice(
+    path: Path, first: str, other: str, *, restarted: bool
+) -> None:
+    """What went before, and what goes meanwhile, counts when the limit is back; by a reload or a restart."""
+
+    async def scene(ledger: Ledger, clock: VirtualClock) -> None:
+        began, sent = clock.mono(), list[float]()
+        for text in (first, other, first):
+            if restarted:
+                ledger.close()
+                ledger = Ledger.open(path, clock, 64)
+            ledger.share("both", (Limit.parse("1000/1d"),))
+            ledger.declare("x", "1", (Limit.parse(text),), plain=True, budget="both")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    while True:
+                        await ask(ledger, "x")
+                        sent.append(clock.mono() - began)
+        one, two = Limit.parse(first), Limit.parse(other)
+        assert len(sent) <= one.count + (two.count if one.unit is not two.unit else 0)
+        assert ledger.windows()["both"][0].used == len(sent)
 
     play(path, scene)
 

@@ -9,7 +9,7 @@ from collector.budget import view
 from collector.budget.hold import Hold
 from collector.budget.journal import Journal
 from collector.budget.limit import Limit, Unit
-from collector.budget.line import NOTHING, Draw, Line, Share, is_counter
+from collector.budget.line import NOTHING, Draw, Line, Share
 from collector.budget.permit import Permit
 from collector.budget.pool import Pool
 from collector.budget.tally import Tally
@@ -65,7 +65,7 @@ class Ledger:
         """Says what a `[budget.NAME]` allows, before the sources that draw from it. Said again it loses no slot."""
         pool = self._pools.get(name)
         if pool is None:
-            pool = self._pools[name] = self._pool(name, f"budget:{name}")
+            pool = self._pools[name] = self._pool(name, f"budget:{name}", calls=True)
         self._fit(pool, f"budget:{name}", limits)
 
     def declare(
@@ -86,7 +86,7 @@ class Ledger:
         """
         line = self._lines.get(identity)
         if line is None:
-            own = self._pool(source, identity)
+            own = self._pool(source, identity, calls=False)
             line = self._lines[identity] = Line(Tally(self._journal, identity, self._clock), own, self._clock)
         before = self._sources.get(source)
         if before is not None and before.line is not line:
@@ -224,8 +224,11 @@ class Ledger:
         if self._slot_queue:
             self._offer_slots()
 
-    def _pool(self, name: str, identity: str) -> Pool:
-        return Pool(name, lambda unit: Tally(self._journal, f"{identity}:{unit}", self._clock), self._clock)
+    def _pool(self, name: str, identity: str, *, calls: bool) -> Pool:
+        def tally(unit: Unit) -> Tally:
+            return Tally(self._journal, f"{identity}:{unit}", self._clock)
+
+        return Pool(name, tally, self._clock, calls=calls)
 
     def _fit(self, pool: Pool, identity: str, limits: Iterable[Limit]) -> None:
         stories = {unit: self._journal.past.get(f"{identity}:{unit}") for unit in Unit}
@@ -243,8 +246,8 @@ class Ledger:
     def _refit(self, identity: str, line: Line) -> None:
         line.own.name = line.name
         line.fit(self._past(identity))
-        counters = (limit for share in line.sources.values() for limit in share.limits if is_counter(limit))
-        self._fit(line.own, identity, counters)
+        declared = (limit for share in line.sources.values() for limit in share.limits)
+        self._fit(line.own, identity, (limit for limit in declared if limit.unit is not Unit.CALLS))
 
 
 def _line_up(line: Line, draw: Draw, hold: Hold | None) -> None:

@@ -14,7 +14,7 @@ from collector.budget.pace import HOUR, Pace
 from collector.budget.pool import Need, Pool
 from collector.budget.tally import Tally
 from collector.budget.told import Mark, Told
-from collector.budget.window import OwnLog, Past, inherited
+from collector.budget.window import OwnLog, Past, ends, inherited, memory
 from collector.clock import Clock
 
 _ROUNDED = 2.0  # what a time to reset may be above its window, by margin and rounding
@@ -59,6 +59,7 @@ class Line:
         self.bound = False  # from the first limit declared or told and the first refusal on; till then nothing holds
         self._clock = clock
         self._drawn = False
+        self._memory: OwnLog | None = None  # of all calls, for limits that come later
         self._off: float | None = None  # the lower bound of the server's clock less our monotonic one
         self._head: asyncio.Future[None] | None = None  # what the head waits on
 
@@ -78,21 +79,30 @@ class Line:
         No slot is lost: before the first draw they come from `story`, later from the windows as they were.
         """
         shares = self.sources.values()
-        limits = strictest(limit for share in shares for limit in share.limits if not is_counter(limit))
+        declared = [limit for share in shares for limit in share.limits]
+        limits = strictest(limit for limit in declared if limit.unit is Unit.CALLS)
         plain = any(share.plain for share in shares)
+        horizon = max([self._memory.limit.seconds if self._memory else 0.0, *(limit.seconds for limit in declared)])
+        known = [*self.logs, *([self._memory] if self._memory else [])]
+        if horizon > 0 and (self._memory is None or self._memory.limit.seconds < horizon or not self._drawn):
+            longest = Limit(1, horizon)
+            self._memory = memory(horizon, inherited(longest, known) if self._drawn else story, self.in_air)
         if limits != self.limits:
-            logs = [
-                OwnLog(limit, inherited(limit, self.logs) if self._drawn else story, self.in_air) for limit in limits
-            ]
-            self.told = (*(Told(log, log.limit) for log in logs), Told())
-            self.limits, self.bound = limits, True
-            self.tally.fit(limits)
+            self.told = (*(self._window(limit, known, story) for limit in limits), Told())
+            self.limits = limits
         elif not self.told:
             self.told = (Told(),)
+        if horizon > 0:
+            self.bound = True
+            self.tally.fit(limits, horizon)
         for told in self.told:
             told.plain = plain
         self._spread()
         self.stir()
+
+    def _window(self, limit: Limit, known: list[OwnLog], story: Past) -> Told:
+        log = OwnLog(limit, inherited(limit, known) if self._drawn else story, self.in_air, ends(limit, self._clock))
+        return Told(log, limit)
 
     def restore(self, story: Story, ago: float) -> None:
         """Takes up a freeze of an earlier process; `ago` turns wall time into monotonic time."""
@@ -121,11 +131,13 @@ class Line:
             if told.log:
                 marks[told] = told.mark(now)
                 told.log.take()
+        if self._memory:
+            self._memory.take()
         return marks
 
     def give_back(self) -> None:
         """A drawn call was never sent."""
-        for log in self.logs:
+        for log in (*self.logs, *([self._memory] if self._memory else ())):
             log.give_back()
 
     def over(self, good: bool = False, heard: Told | None = None) -> None:
@@ -138,6 +150,8 @@ class Line:
                 told.unheard(good)
             if told.log:
                 told.log.answered(now)
+        if self._memory:
+            self._memory.answered(now)
         self._spread()
 
     def hear(self, said: Said, sent_at: float, marks: dict[Told, Mark]) -> tuple[Told | None, bool]:
@@ -204,7 +218,7 @@ class Line:
 
     def _spoken_of(self, said: Said) -> Told:
         """The window that the headers speak for: that of the limit, else of the length, else the shortest fitting."""
-        windows = [(told, told.log.limit) for told in self.told if told.log]
+        windows = [(told, told.log.limit) for told in self.told if told.log and not told.by_clock]
         for told, limit in windows:
             if limit.count == said.limit:
                 return told
@@ -235,8 +249,3 @@ class Line:
             return
         if limit != log.limit:
             log.fit(limit)
-
-
-def is_counter(limit: Limit) -> bool:
-    """True for a limit that is no window in calls that headers may speak of: a pool counts it."""
-    return limit.unit is not Unit.CALLS or limit.at is not None

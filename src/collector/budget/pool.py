@@ -10,7 +10,7 @@ from collector.budget.hold import Hold, Waiter
 from collector.budget.journal import Story
 from collector.budget.limit import Limit, Unit, strictest
 from collector.budget.tally import Tally
-from collector.budget.window import OwnLog, ends, inherited
+from collector.budget.window import OwnLog, Past, ends, inherited, memory
 from collector.clock import Clock
 
 Need: TypeAlias = Mapping[Unit, int]  # the most that one call takes of each unit
@@ -24,14 +24,24 @@ class Quota:
         self.tally = tally
         self._clock = clock
         self._in_air = 0  # slots drawn, and neither given back nor settled
+        self._memory: OwnLog | None = None
 
-    def fit(self, limits: tuple[Limit, ...], past: Iterable[tuple[float, int]]) -> None:
-        """Takes up other limits. No slot is lost: where there was no window before they come from `past`."""
+    @property
+    def _all(self) -> Iterable[OwnLog]:
+        return (*self.logs, self._memory) if self._memory else self.logs
+
+    def fit(self, limits: tuple[Limit, ...], past: Past, horizon: float) -> None:
+        """Takes up other limits, or none for now. No slot of the last `horizon` seconds is lost; what was before the
+        first windows comes from `past`."""
+        known = [*self.logs, *([self._memory] if self._memory else [])]
         self.logs = tuple(
-            OwnLog(limit, inherited(limit, self.logs) if self.logs else past, self._in_air, ends(limit, self._clock))
+            OwnLog(limit, inherited(limit, known) if known else past, self._in_air, ends(limit, self._clock))
             for limit in limits
         )
-        self.tally.fit(limits)
+        if self._memory is None or self._memory.limit.seconds < horizon:
+            before = inherited(Limit(1, horizon), known) if known else past
+            self._memory = memory(horizon, before, self._in_air)
+        self.tally.fit(limits, horizon)
 
     def hold(self, now: float, slots: int) -> tuple[float, str]:
         """When so many slots are free in every window, and the window that is the last to have them."""
@@ -40,20 +50,20 @@ class Quota:
     def take(self, slots: int) -> None:
         """Draws from every window."""
         self._in_air += slots
-        for log in self.logs:
+        for log in self._all:
             log.take(slots)
 
     def give_back(self, slots: int) -> None:
         """Drawn slots were never sent."""
         self._in_air -= slots
-        for log in self.logs:
+        for log in self._all:
             log.give_back(slots)
 
     def settle(self, reserved: int, used: int, *, counted: bool) -> None:
         """A sent call is over; `counted` where the journal knows of it."""
         now = self._clock.mono()
         self._in_air -= reserved
-        for log in self.logs:
+        for log in self._all:
             log.answered(now, reserved, used)
         if counted:
             self.tally.answered(reserved, used)
@@ -73,8 +83,10 @@ class Pool:
     Who waits for it is served in the order of coming; who waits for something else besides stands in nobody's way.
     """
 
-    def __init__(self, name: str, tallies: Callable[[Unit], Tally], clock: Clock) -> None:
+    def __init__(self, name: str, tallies: Callable[[Unit], Tally], clock: Clock, *, calls: bool) -> None:
         self.name = name  # under which status shows it
+        self._calls = calls  # counts calls even while it has no limit of them
+        self._horizon = 0.0
         self.quotas: dict[Unit, Quota] = {}
         self.limits: tuple[Limit, ...] = ()
         self.freeze = Freeze()
@@ -82,18 +94,19 @@ class Pool:
         self._in_air = 0
         self._queue: dict[Waiter, None] = {}
 
-    def fit(self, limits: Iterable[Limit], past: Callable[[Unit], Iterable[tuple[float, int]]]) -> None:
+    def fit(self, limits: Iterable[Limit], past: Callable[[Unit], Past]) -> None:
         """Makes the windows anew for these limits; the strictest of each length wins."""
         limits = strictest(limits)
         if limits == self.limits:
             return
         self.limits = limits
+        self._horizon = max([self._horizon, *(limit.seconds for limit in limits)])
         for unit in Unit:
             mine = tuple(limit for limit in limits if limit.unit is unit)
-            if mine and unit not in self.quotas:
+            if unit not in self.quotas and (mine or (self._calls and unit is Unit.CALLS)):
                 self.quotas[unit] = Quota(self._tallies(unit), self._clock)
             if unit in self.quotas:
-                self.quotas[unit].fit(mine, past(unit))
+                self.quotas[unit].fit(mine, past(unit), self._horizon)
         self.stir()
 
     def restore(self, story: Story, ago: float) -> None:

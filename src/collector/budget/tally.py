@@ -22,11 +22,11 @@ class Tally:
         self._ahead = 0  # slots that were named and have not been sent
         self._answered = 0  # slots answered that no line names yet
 
-    def fit(self, limits: tuple[Limit, ...]) -> None:
-        """Takes up other limits."""
+    def fit(self, limits: tuple[Limit, ...], horizon: float) -> None:
+        """Takes up other limits; without any, answers are still remembered for so many seconds."""
         held = (limit.seconds + 2 * slack(limit.seconds) + _HOUR * (limit.at is not None) for limit in limits)
-        self._keep = max(held, default=0.0)
-        rate = min((limit.count / limit.seconds for limit in limits), default=0.0)
+        self._keep = max([*held, horizon + slack(horizon)])
+        rate = min((limit.count / limit.seconds for limit in limits), default=horizon > 0)
         self._block = math.ceil(rate / _LINES)
 
     @property

@@ -52,7 +52,9 @@ class Told:
         self.plain = plain  # a server that sends no headers has such windows as spend at once
         self.declared = declared  # None where the limit itself is learnt
         self.learnt = learnt
-        self.mode = Mode.UNKNOWN if log and not learnt and log.limit.seconds <= HOUR else Mode.BLIND
+        self.by_clock = bool(declared and declared.at)  # a plain counter, of which no header speaks
+        scouted = log is not None and not learnt and not self.by_clock and log.limit.seconds <= HOUR
+        self.mode = Mode.UNKNOWN if scouted else Mode.BLIND
         self.remaining = 0
         self.until = -math.inf
         self.smooth = False  # the server refills gradually, so calls are spread as if there were no headers
@@ -72,7 +74,9 @@ class Told:
     @property
     def paced(self) -> bool:
         """True where only an even spread is safe."""
-        return self.log is not None and (self.smooth or (self.mode is not Mode.HEADERS and not self.plain))
+        return self.log is not None and (
+            self.smooth or (self.mode is not Mode.HEADERS and not self.plain and not self.by_clock)
+        )
 
     def left(self, now: float, in_air: int) -> int:
         """The calls that may go before the reset; `in_air` may still be counted."""

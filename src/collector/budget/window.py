@@ -10,6 +10,7 @@ from collector.budget.limit import Limit
 from collector.clock import Clock
 
 _EXACT = 2_000  # slots up to which every answer is remembered by itself
+_BOUNDLESS = 10**15
 _CELLS = 998  # above that; a first and a last cell that are only partly busy make it 1,000
 
 Past: TypeAlias = Iterable[tuple[float, int]]  # (time of answers, slots)
@@ -144,6 +145,11 @@ class OwnLog:
             self._cells[-1].count += count
         else:
             self._cells.append(_Cell(at, at, count))
+
+
+def memory(seconds: float, past: Past, in_air: int) -> OwnLog:
+    """A log that holds nothing back, and from which a limit that is declared later learns what was sent before."""
+    return OwnLog(Limit(_BOUNDLESS, seconds), past, in_air)
 
 
 def inherited(limit: Limit, logs: Iterable[OwnLog]) -> Past:
