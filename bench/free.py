@@ -65,6 +65,9 @@ class Nothing(Permit):
     def spend(self) -> None:
         pass
 
+    def unsent(self) -> None:
+        pass
+
     def answered(self, status: int, answer_headers: Mapping[str, str]) -> Signal:
         return Signal.GO
 

@@ -162,6 +162,42 @@ def test_what_nobody_can_tell_counts_in_full(path: Path) -> None:
     play(path, scene)
 
 
+def test_what_never_left_costs_nothing(path: Path) -> None:
+    """Where no connection comes about, nobody can have counted a call or charged for it; a kill changes nothing."""
+
+    async def scene(ledger: Ledger, clock: VirtualClock) -> None:
+        ledger.declare("x", "1", (Limit(2, 60.0), Limit.parse("30 items/1h"), Limit.parse("9 units/1h")), cost=3)
+        for _ in range(5):
+            with await ledger.draw("x", 30, 30) as permit:
+                permit.spend()
+                permit.unsent()
+        assert [window.used for window in ledger.windows()["x"]] == [0, 0, 0]
+        assert ledger.calls_in_the_air == 0
+        later = Ledger.open(path, clock, 4)
+        later.declare("x", "1", (Limit(2, 60.0), Limit.parse("30 items/1h"), Limit.parse("9 units/1h")), cost=3)
+        assert [window.used for window in later.windows()["x"]] == [0, 0, 0]
+
+    play(path, scene)
+
+
+def test_an_answer_that_brings_more_than_was_reserved_is_learnt_from(path: Path) -> None:
+    """The next calls reserve as much, but never more than there is."""
+
+    async def scene(ledger: Ledger, clock: VirtualClock) -> None:
+        ledger.declare("x", "1", HUNDRED, plain=True)
+        await ask(ledger, "x", items=40)
+        with await ledger.draw("x", 1) as permit:
+            permit.spend()
+            assert ledger.windows()["x"][0].used == 80
+            permit.answered(200, {})
+            permit.returned(150)
+        waiting = asyncio.create_task(ask(ledger, "x", items=1))
+        await asyncio.sleep(3700)
+        await waiting
+
+    play(path, scene)
+
+
 def test_a_call_costs_its_units_whatever_is_answered(path: Path) -> None:
     """Quotas in units charge for refused requests too."""
 

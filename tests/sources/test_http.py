@@ -36,6 +36,9 @@ class Permit:
             raise NoPermit("no permit left")
         self.spent += 1
 
+    def unsent(self) -> None:
+        self.spent -= 1
+
 
 class Asker(Client):
     """A client with the one source that a test asks."""
@@ -244,7 +247,9 @@ async def test_a_refused_connection_says_where() -> None:
     """The detail names host and port, and the secret in the URL stays out of it."""
     async with wire(OK) as server:
         pass
-    error = await failure(server.client(params={"id": "{id}", "key": "{secret.key}"}))
+    permit = Permit()
+    error = await failure(server.client(params={"id": "{id}", "key": "{secret.key}"}), permit=permit)
+    assert permit.spent == 0
     assert error.reason == "connection"
     assert f"127.0.0.1:{server.port}" in error.detail
 

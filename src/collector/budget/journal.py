@@ -153,7 +153,7 @@ class Journal:
         self._owed: list[Line] = []  # lines that could not be written; they go before the next
         self._bound = _BOUND
         try:
-            data = path.read_bytes() if path.exists() else b""
+            data = path.read_bytes() if _is_file(path) else b""
             self._fd: int | None = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreError(f"{path}: cannot be opened ({error.strerror}); make it a file that is ours") from error
@@ -245,6 +245,13 @@ class Journal:
             os.close(old)
         self._grown, self._torn, self._bound = 0, False, max(_BOUND, len(data))
         return True
+
+
+def _is_file(path: Path) -> bool:
+    """False where nothing is there yet; OSError for what is no file, of which a pipe would never let go."""
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "it is no file", str(path))
+    return path.exists()
 
 
 def _encoded(lines: Sequence[Line]) -> bytes:

@@ -31,7 +31,11 @@ class _Source:
     def draw(self, keys: int) -> Draw:
         if not self.line.own.limits and self.shared is None:
             return NOTHING
-        return Draw(self.pools, {Unit.CALLS: 1, Unit.ITEMS: self.per_call or keys, Unit.UNITS: self.cost})
+        items = self.per_call or keys
+        if self.line.brought > items:
+            limits = (limit for pool in self.pools for limit in pool.limits if limit.unit is Unit.ITEMS)
+            items = min([self.line.brought, *(limit.count for limit in limits)])  # or no call would ever go
+        return Draw(self.pools, {Unit.CALLS: 1, Unit.ITEMS: items, Unit.UNITS: self.cost})
 
 
 class Ledger:

@@ -55,6 +55,7 @@ class Line:
         self.turn = asyncio.Lock()
         self.head: Draw | None = None  # what the one who has the turn wants
         self.in_air = 0  # calls drawn and not over
+        self.brought = 0  # the most objects that an answer had above what was reserved for it
         self.jobs_waiting: Counter[str] = Counter()  # by source
         self.bound = False  # from the first limit declared or told and the first refusal on; till then nothing holds
         self._clock = clock

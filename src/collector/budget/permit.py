@@ -99,8 +99,26 @@ class Permit:
         self._taken = [taken for taken in self._taken if taken.unit is not Unit.ITEMS]
         for quota, _, slots in mine:
             quota.settle(slots, slots if items is None else items, counted=quota.tally in self._counted)
+            if items is not None and items > max(slots, self._line.brought):
+                self._line.brought = items
+                name = self._line.name
+                log.warning("more_items_than_reserved", source=name, reserved=slots, items=items, then="set per_call")
         if mine:
             self._stir_pools()
+
+    def unsent(self) -> None:
+        """The request that was spent last never left, so nobody can have counted it: all of it is given back."""
+        if self._done or self._sent_at is None:
+            return
+        self._sent_at, self._done = None, True
+        self._line.give_back()
+        if self._line.tally in self._counted:
+            self._line.tally.answered(1, 0)
+        for quota, _, slots in self._taken:
+            quota.settle(slots, 0, counted=quota.tally in self._counted)
+        for pool in self._pools:
+            pool.over()
+        self._over(self._line)
 
     def _refused(self, status: int, said: Said, sent_at: float, now: float) -> None:
         line, pool = self._line, self._pool_spoken_of(said)

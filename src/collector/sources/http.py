@@ -23,6 +23,9 @@ class Permit(Protocol):
     def spend(self) -> None:
         """Called once for each request on the wire; NoPermit breaks the call off."""
 
+    def unsent(self) -> None:
+        """Called where that request never left."""
+
 
 class Client:
     """Asks the sources; one for the whole service, used as `async with`."""
@@ -62,6 +65,8 @@ class Client:
             # Its text holds the whole URL, and that may hold a secret: only what lies behind it goes on.
             raise RequestError("connection", "the answer is not HTTP that can be read") from error.__cause__
         except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error, aiohttp.ClientConnectorError):
+                permit.unsent()
             raise RequestError("connection", _told(error)) from error
         return Answer(status, headers, endpoint.masked(body) if status >= 400 else body, clock() - started)
 
