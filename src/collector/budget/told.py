@@ -17,6 +17,7 @@ _NEAR = 2.0  # what rounding and `Date` add to a reset
 _REST = 4  # calls that a counter which slides is let run ahead
 _LONG = 0.75  # of a window; one that begins anew ends no sooner, while the oldest call of one that slides leaves soon
 _DOUBTS = 6  # times that the length of a distrust is doubled
+_LONGEST_REST = 0.05  # of a window
 _HIDDEN = 2  # refusals with calls remaining that tell of a limit that no header names
 
 
@@ -61,6 +62,7 @@ class Told:
         self.distrusted_until = -math.inf  # somebody else uses the key until then, as far as one can tell
         self._least = 0  # that was heard in this epoch; `remaining` is less by what was not heard of
         self._known_at = -math.inf  # when that was
+        self._asked_at = -math.inf  # when the call that told it was sent
         self._whole = True  # the limit told is that of the log
         self._doubts = 0  # how often somebody else turned out to use the key after all
         self._contested = False  # what comes free at the reset is one slot, or others were quicker there before
@@ -101,6 +103,8 @@ class Told:
         # The own log opens the next window a second before a rounded reset does; not where others may have spent it.
         trusted = not self._alone(now) and self._whole and not (self.smooth and self._strange and self.until > now)
         opens_at = min(own_at, self.until) if trusted else max(self.until, self._next_own(now))
+        if trusted and self._outgrown(now):
+            opens_at = max(opens_at, self._asked_at + self._pause)
         opens_at = max(opens_at, self._rest_until)
         if opens_at > now:
             why = "window spent" if trusted or self.learnt else "the server counts more than our calls"
@@ -153,6 +157,13 @@ class Told:
         binding = self.mode is Mode.HEADERS or self._alone(now)
         return self.until if binding and self.remaining <= 0 else -math.inf
 
+    def _outgrown(self, now: float) -> bool:
+        """True where our own log has let go, since the last answer, of a good part of what the server counted then."""
+        if self.log is None or self.until <= now or self.log.limit.count == 1:
+            return False
+        count = self.log.limit.count
+        return count - self.remaining - self.log.used(now) > count * _NEARLY
+
     def _next_own(self, now: float) -> float:
         """When the first of our own slots comes free, where others take what comes free before."""
         return self.log.next_at(now) if self.log and self._contested and not self.smooth else now
@@ -180,7 +191,7 @@ class Told:
 
     def _enter(self, remaining: int, until: float, sent_at: float, now: float, mark: Mark) -> None:
         first, later = self.until == -math.inf, sent_at >= self._known_at
-        self._known_at = now
+        self._known_at, self._asked_at = now, sent_at
         self._strange = self._is_strange(remaining, mark)
         # What was sent after all that is known was heard, and finds more than was ever told, was refilled.
         refilled = later and (remaining > self._least or self.smooth or mark.beyond)
@@ -253,8 +264,12 @@ class Told:
         self.distrusted_until = max(self.until, now + 2**self._doubts * self.log.limit.seconds)
 
     def _rest(self, now: float) -> None:
-        assert self.log
-        self._rest_until = now + _REST * self.log.limit.seconds / self.log.limit.count
+        self._rest_until = now + self._pause
+
+    @property
+    def _pause(self) -> float:
+        """Seconds in which a counter that slides lets go of a few calls."""
+        return min(_REST / self.log.limit.count, _LONGEST_REST) * self.log.limit.seconds if self.log else 0.0
 
     @property
     def _nearest(self) -> float:
