@@ -94,6 +94,13 @@ def test_a_budget_from_which_no_call_could_draw_is_a_problem(tmp_path: Path, tex
     assert said in problems(tmp_path, GOOD + text)
 
 
+def test_a_stricter_limit_of_a_source_with_the_same_budget_counts(tmp_path: Path) -> None:
+    """Both draw on it, so a pack that is larger than that would never go."""
+    url = 'url = "https://api/x"\nparams = { ids = "{ids}" }\n'
+    text = f'[source.a]\n{url}pack = 100\n[source.b]\n{url}pack = 10\nlimit = ["50 items/1h"]\n'
+    assert "source.a.pack = 100: expected at most 50, or no call would ever fit" in problems(tmp_path, text)
+
+
 def test_who_only_looks_needs_no_secret(tmp_path: Path) -> None:
     """The status can be asked from a shell that does not have the key."""
     path = tmp_path / "collector.toml"

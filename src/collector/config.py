@@ -14,7 +14,7 @@ from collector.budget.limit import Unit
 from collector.errors import ConfigError, Problem
 from collector.host import secret
 from collector.host.secret import Secret
-from collector.sources import spec
+from collector.sources import identity, spec
 from collector.sources.spec import Limits, Seconds, Spec, Strict
 
 PLACES = ("collector.toml", "/etc/collector/collector.toml")  # looked at in this order, after --config and the variable
@@ -163,8 +163,8 @@ def _build(path: Path, table: dict[str, Any], *, fetch: bool) -> Config:
     admin = _model(Admin, "admin", tables["admin"], problems)
     sources = _sources(tables["source"], problems)
     budgets = _budgets(tables["budget"], tables["source"], problems)
-    problems += _undrawable(sources, budgets, tables["budget"])
     secrets = _secrets(path.parent, tables["secret"], problems, fetch=fetch)
+    problems += _undrawable(sources, secrets, budgets, tables["budget"])
     problems += _missing_secrets(tables["source"], tables["secret"])
     default = table.get("default_source")
     if default is not None and not (isinstance(default, str) and default in tables["source"]):
@@ -223,9 +223,13 @@ def _budgets(tables: dict[str, Any], sources: Mapping[str, Any], problems: list[
 
 
 def _undrawable(
-    sources: Mapping[str, Spec], budgets: Mapping[str, Budget], declared: Mapping[str, Any]
+    sources: Mapping[str, Spec],
+    secrets: Mapping[str, Secret],
+    budgets: Mapping[str, Budget],
+    declared: Mapping[str, Any],
 ) -> list[Problem]:
-    """Budgets that are not there, and limits under which not a single call could ever go."""
+    """Budgets that are not there, and limits under which not a single call could ever go: its own, and those of
+    sources that share its budget."""
     found = []
     for name, source in sources.items():
         where = f"source.{name}"
@@ -233,7 +237,7 @@ def _undrawable(
             names = ", ".join(declared) or "none is declared"
             found.append(Problem(f"{where}.budget", repr(source.budget), f"a declared budget ({names})"))
         shared = budgets.get(source.budget or "")
-        for limit in (*source.limit, *(shared.limit if shared else ())):
+        for limit in (*identity.limits(name, sources, secrets), *(shared.limit if shared else ())):
             if (most := source.most(limit.unit)) > limit.count:
                 key = "cost" if limit.unit is Unit.UNITS else "per_call" if source.per_call else "pack"
                 expected = f"at most {limit.count}, or no call would ever fit into {limit}"

@@ -181,19 +181,21 @@ def test_what_never_left_costs_nothing(path: Path) -> None:
 
 
 def test_an_answer_that_brings_more_than_was_reserved_is_learnt_from(path: Path) -> None:
-    """The next calls reserve as much, but never more than there is."""
+    """The next calls reserve as much, but no more than a part of what there is, and less when it was a single one."""
 
     async def scene(ledger: Ledger, clock: VirtualClock) -> None:
         ledger.declare("x", "1", HUNDRED, plain=True)
-        await ask(ledger, "x", items=40)
+        await ask(ledger, "x", items=20)
         with await ledger.draw("x", 1) as permit:
             permit.spend()
-            assert ledger.windows()["x"][0].used == 80
+            assert ledger.windows()["x"][0].used == 40
             permit.answered(200, {})
             permit.returned(150)
-        waiting = asyncio.create_task(ask(ledger, "x", items=1))
         await asyncio.sleep(3700)
-        await waiting
+        began = clock.mono()
+        for _ in range(75):
+            await ask(ledger, "x", items=1)
+        assert clock.mono() - began < 60
 
     play(path, scene)
 
@@ -395,6 +397,51 @@ def test_other_limits_lose_no_item(path: Path) -> None:
             permit.returned(5)
         [window] = ledger.windows()["money"]
         assert (window.limit, window.used) == (60, 35)
+
+    play(path, scene)
+
+
+def test_a_limit_that_comes_after_a_start_without_one_knows_of_the_time_before_it(path: Path) -> None:
+    """Taken out, started, and brought back by a reload: what an earlier process sent counts still."""
+
+    async def scene(ledger: Ledger, clock: VirtualClock) -> None:
+        limit = (Limit(20, 900.0),)
+        for limits in (limit, ()):
+            ledger.close()
+            ledger = Ledger.open(path, clock, 4)
+            ledger.declare("x", "1", limits, plain=True)
+            for _ in range(20 if limits else 3):
+                await ask(ledger, "x")
+        ledger.declare("x", "1", limit, plain=True)
+        assert ledger.windows()["x"][0].used >= 20
+
+    play(path, scene)
+
+
+@pytest.mark.parametrize(("text", "used"), [("50 items/1h", 7), ("50 units/1h", 5), ("50/1h", 1)])
+def test_a_limit_that_comes_while_a_call_is_in_the_air_counts_it(path: Path, text: str, used: int) -> None:
+    """Whatever it is of, and however many objects the answer brings."""
+
+    async def scene(ledger: Ledger, clock: VirtualClock) -> None:
+        ledger.declare("x", "1", (Limit.parse("1000 items/1d"), Limit.parse("9/1s")), cost=5)
+        with await ledger.draw("x", 10, 10) as permit:
+            permit.spend()
+            ledger.declare("x", "1", (Limit.parse("1000 items/1d"), Limit.parse(text)), cost=5)
+            permit.answered(200, {})
+            permit.returned(7)
+        assert {window.used for window in ledger.windows()["x"] if window.limit == 50} == {used}
+
+    play(path, scene)
+
+
+def test_items_are_counted_while_their_limit_is_taken_out(path: Path) -> None:
+    """It knows of them when it is back."""
+
+    async def scene(ledger: Ledger, clock: VirtualClock) -> None:
+        for limits in (HUNDRED, (), HUNDRED):
+            ledger.declare("x", "1", limits, plain=True)
+            await ask(ledger, "x", 20)
+        assert ledger.windows()["x"][0].used == 60
 
     play(path, scene)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from collector.budget import view
@@ -16,6 +17,8 @@ from collector.budget.tally import Tally
 from collector.clock import Clock
 from collector.model import Outlook, Wait, Window
 
+_PART = 4  # of a limit in items: no more than this is reserved for a call because an answer brought more than it may
+
 
 @dataclass(frozen=True, slots=True)
 class _Source:
@@ -26,15 +29,16 @@ class _Source:
 
     @property
     def pools(self) -> tuple[Pool, ...]:
-        return tuple(pool for pool in (self.line.own, self.shared) if pool and pool.limits)
+        return tuple(pool for pool in (self.line.own, self.shared) if pool and pool.quotas)
 
     def draw(self, keys: int) -> Draw:
-        if not self.line.own.limits and self.shared is None:
+        if not self.line.own.quotas and self.shared is None:
             return NOTHING
         items = self.per_call or keys
         if self.line.brought > items:
-            limits = (limit for pool in self.pools for limit in pool.limits if limit.unit is Unit.ITEMS)
-            items = min([self.line.brought, *(limit.count for limit in limits)])  # or no call would ever go
+            counts = (limit.count for pool in self.pools for limit in pool.limits if limit.unit is Unit.ITEMS)
+            most = min(counts, default=0) // _PART  # one odd answer is not to stop the rest
+            items = max(items, min(self.line.brought, most))
         return Draw(self.pools, {Unit.CALLS: 1, Unit.ITEMS: items, Unit.UNITS: self.cost})
 
 
@@ -97,6 +101,7 @@ class Ledger:
             self.retire(source)
         self._sources[source] = _Source(line, self._pools[budget] if budget else None, per_call, cost)
         line.sources[source] = Share(limits, plain)
+        line.brought = 0
         story = self._journal.past.get(identity)
         self._refit(identity, line)
         if story and story.frozen:
@@ -217,7 +222,8 @@ class Ledger:
             self._offer_slots()
 
     def _offer_slots(self) -> None:
-        for line in self._slot_queue:
+        """Wakes those of the queue who find a slot now."""
+        for line in islice(self._slot_queue, max(self.consumers - self.calls_in_the_air, 0)):
             line.stir()
 
     def _over(self, line: Line) -> None:

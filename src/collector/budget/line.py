@@ -5,6 +5,8 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
+import structlog
+
 from collector.budget.freeze import Freeze, longest_hold
 from collector.budget.headers import Said
 from collector.budget.hold import Hold
@@ -17,8 +19,11 @@ from collector.budget.told import Mark, Told
 from collector.budget.window import OwnLog, Past, ends, inherited, memory
 from collector.clock import Clock
 
+log = structlog.get_logger()
+
 _ROUNDED = 2.0  # what a time to reset may be above its window, by margin and rounding
 _SET_BACK = 2.5  # seconds by which a server's clock must fall back to be believed: Date is rounded, answers are slow
+_FORGET = 0.9
 _SOONEST = 0.001  # a timer that is due within a loop's resolution would run without end
 
 
@@ -87,7 +92,7 @@ class Line:
         known = [*self.logs, *([self._memory] if self._memory else [])]
         if horizon > 0 and (self._memory is None or self._memory.limit.seconds < horizon or not self._drawn):
             longest = Limit(1, horizon)
-            self._memory = memory(horizon, inherited(longest, known) if self._drawn else story, self.in_air)
+            self._memory = memory(horizon, inherited(longest, known) if self._drawn and known else story, self.in_air)
         if limits != self.limits:
             self.told = (*(self._window(limit, known, story) for limit in limits), Told())
             self.limits = limits
@@ -102,13 +107,26 @@ class Line:
         self.stir()
 
     def _window(self, limit: Limit, known: list[OwnLog], story: Past) -> Told:
-        log = OwnLog(limit, inherited(limit, known) if self._drawn else story, self.in_air, ends(limit, self._clock))
+        log = OwnLog(
+            limit, inherited(limit, known) if self._drawn and known else story, self.in_air, ends(limit, self._clock)
+        )
         return Told(log, limit)
 
     def restore(self, story: Story, ago: float) -> None:
         """Takes up a freeze of an earlier process; `ago` turns wall time into monotonic time."""
         self.bound = True
         self.freeze.restore(story, ago, self._clock.mono(), self.limits)
+
+    def learn(self, reserved: int, items: int) -> None:
+        """An answer brought so many objects. What one brings in excess the next calls reserve, less with each that
+        brings less."""
+        if items > max(reserved, self.brought):
+            log.warning(
+                "more_items_than_reserved", source=self.name, reserved=reserved, items=items, then="set per_call"
+            )
+            self.brought = items
+        elif items < self.brought:
+            self.brought = max(items, int(self.brought * _FORGET))
 
     def hold(self, now: float, draw: Draw, own: int = 0) -> Hold | None:
         """What keeps a call from going, or None; `own` calls in the air are the asker's and keep it from nothing."""

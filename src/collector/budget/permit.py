@@ -1,6 +1,6 @@
 """The right to send one call."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from types import TracebackType
 
 import structlog
@@ -11,7 +11,7 @@ from collector.budget.headers import Said
 from collector.budget.journal import Journal
 from collector.budget.limit import Unit
 from collector.budget.line import Draw, Line
-from collector.budget.pool import Pool, Taken
+from collector.budget.pool import Pool, Quota, Taken
 from collector.budget.tally import Tally
 from collector.budget.told import Told
 from collector.clock import Clock
@@ -31,6 +31,8 @@ class Permit:
         self._line, self._pools, self._need = line, draw.pools, draw.need
         self._journal, self._clock, self._over = journal, clock, over
         self._taken: list[Taken] = []  # of the pools, and not settled yet
+        self._items_due = True  # nobody has said yet how many objects came back
+        self._known: Set[Quota] = frozenset()  # of which it has drawn
         self._take()
         self._sent_at: float | None = None
         self._counted: tuple[Tally, ...] = ()  # those that know of the send
@@ -93,16 +95,16 @@ class Permit:
 
         Until this is said, or the permit is left, the most that could come stays reserved.
         """
-        if not self._taken:
+        if not self._items_due or not (self._taken or self._line.own.quotas):
             return
+        self._items_due = False
         mine = [taken for taken in self._taken if taken.unit is Unit.ITEMS]
         self._taken = [taken for taken in self._taken if taken.unit is not Unit.ITEMS]
         for quota, _, slots in mine:
             quota.settle(slots, slots if items is None else items, counted=quota.tally in self._counted)
-            if items is not None and items > max(slots, self._line.brought):
-                self._line.brought = items
-                name = self._line.name
-                log.warning("more_items_than_reserved", source=name, reserved=slots, items=items, then="set per_call")
+            if items is not None:
+                self._line.learn(slots, items)
+        self._settle_late(Unit.ITEMS, self._need.get(Unit.ITEMS, 0) if items is None else items)
         if mine:
             self._stir_pools()
 
@@ -184,8 +186,10 @@ class Permit:
     def _take(self) -> None:
         self._marks = self._line.take()
         self._taken = []
+        self._items_due = True
         for pool in self._pools:
             self._taken += pool.take(self._need)
+        self._known = {taken.quota for taken in self._taken} if self._taken else frozenset()
 
     def _draw_anew(self) -> None:
         hold = self._line.hold(self._clock.mono(), Draw(self._pools, self._need), own=1)
@@ -201,12 +205,19 @@ class Permit:
         self._line.over(self._good, self._heard)
         if self._line.tally in self._counted:
             self._line.tally.answered()
-        if not self._taken:
-            return
         for quota, unit, slots in self._taken:
             if unit is not Unit.ITEMS:
                 quota.settle(slots, slots, counted=quota.tally in self._counted)
-        self._taken = [taken for taken in self._taken if taken.unit is Unit.ITEMS]
+        if self._taken:
+            self._taken = [taken for taken in self._taken if taken.unit is Unit.ITEMS]
+        if self._line.own.quotas:
+            self._settle_late(Unit.UNITS, self._need.get(Unit.UNITS, 1))
+
+    def _settle_late(self, unit: Unit, used: int) -> None:
+        """A limit that was declared while this call was in the air counts it too."""
+        quota = self._line.own.quotas.get(unit)
+        if quota and quota not in self._known:
+            quota.settle(0, used, counted=quota.tally.counts)
 
     def _settle(self) -> None:
         if self._done:

@@ -101,7 +101,6 @@ class Consumer:
         was_closed = self._lane.breaker.closed
         began = self._clock.mono()
         self._lane.taken.sent(call)
-        self._lane.trouble = None
         try:
             got = await self._client.ask(self._lane.endpoint, call.keys, permit)
         except RequestError as error:
@@ -114,6 +113,7 @@ class Consumer:
             self._lane.taken.back(call)
             raise
         else:
+            self._lane.trouble = None  # what left was written down
             if permit.answered(got.status, got.headers) is Signal.WAIT:
                 return await self._told_to_wait(call, got, began, waits)
             await self._read(call, got, permit, began, was_closed=was_closed)

@@ -99,7 +99,9 @@ class Dispatcher:
     def trouble(self) -> str | None:
         """Why nothing can be written now: outcomes by the recorder, or sends by a lane."""
         lanes = (team.lane for team in self._teams.values())
-        return self.recorder.trouble or next((lane.trouble for lane in lanes if lane.trouble), None)
+        return self.recorder.trouble or next(
+            (lane.trouble for lane in lanes if lane.trouble and not lane.stopped), None
+        )
 
     def running(self) -> dict[tuple[BatchId, State], int]:
         """Jobs in the air by batch and the state that their rows have."""
