@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping
 
 from collector import quantity
-from collector.clock import unstamp
+from collector.clock import BEYOND, unstamp
 from collector.model import TERMINAL, Why
 from collector.output.estimate import money
 from collector.output.snapshot import BatchStatus, JobCounts, Snapshot, Spent, Waiting, WindowStatus
@@ -112,12 +112,15 @@ def _waits(snapshot: Snapshot, only: str | None = None) -> list[str]:
 
 def ends(end: Snapshot | BatchStatus, now: str, shown: Callable[[str], str]) -> str | None:
     """When it is done, with its range, in times as `shown` tells them; None where nobody can tell."""
-    if end.finish_at is None or end.finish_from is None or end.finish_to is None:
+    if end.finish_from is None:
         return None
-    likely, earliest, latest = shown(end.finish_at), shown(end.finish_from), shown(end.finish_to)
-    left = quantity.spoken(max(unstamp(end.finish_at) - unstamp(now), 0.0))
     more = ", and later with what is still to come" if isinstance(end, Snapshot) and end.at_least else ""
-    return f"about {likely}, in {left}, between {earliest} and {latest}{more}"
+    earliest, latest = shown(end.finish_from), shown(end.finish_to) if end.finish_to else BEYOND
+    if end.finish_at is None:
+        return f"{BEYOND}, and not before {earliest}{more}"
+    left = quantity.spoken(max(unstamp(end.finish_at) - unstamp(now), 0.0))
+    between = f"between {earliest} and {latest}" if end.finish_to else f"not before {earliest}, perhaps {BEYOND}"
+    return f"about {shown(end.finish_at)}, in {left}, {between}{more}"
 
 
 def _finish(end: Snapshot | BatchStatus, now: str, width: int) -> list[str]:
