@@ -275,7 +275,7 @@ SOURCE = '[source.a]\nurl = "https://api/{id}"\nheaders = { X = "{secret.k}" }\n
     [
         (SOURCE, SOURCE, (), ()),
         (f"[service]\nconsumers = 4\n{SOURCE}", SOURCE, ("consumers 4 to 16",), ()),
-        (SOURCE, f'[service]\nsettle = "500ms"\n{SOURCE}', ("settle 2 s to 0.5 s",), ()),
+        (SOURCE, f'[service]\nsettle = "500ms"\n{SOURCE}', ("settle 2 s to 500 ms",), ()),
         (SOURCE, f'default_source = "a"\n{SOURCE}', ("default_source none to a",), ()),
         (SOURCE, f"{SOURCE}json = [1]\n", ("source a: json",), ()),
         (SOURCE, SOURCE.replace(".a]", ".b]"), ("source a is gone", "source b is new"), ()),

@@ -135,6 +135,4 @@ def _other_secrets(old: Config, new: Config, source: str) -> list[str]:
 
 
 def _spoken(value: object) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:g} s" if value < 60 else quantity.spoken(value)
+    return quantity.spoken(value) if isinstance(value, float) else str(value)

@@ -118,7 +118,7 @@ def ends(end: Snapshot | BatchStatus, now: str, shown: Callable[[str], str]) -> 
     earliest, latest = shown(end.finish_from), shown(end.finish_to) if end.finish_to else BEYOND
     if end.finish_at is None:
         return f"{BEYOND}, and not before {earliest}{more}"
-    left = quantity.spoken(max(unstamp(end.finish_at) - unstamp(now), 0.0))
+    left = quantity.spoken(round(max(unstamp(end.finish_at) - unstamp(now), 0.0)))
     between = f"between {earliest} and {latest}" if end.finish_to else f"not before {earliest}, perhaps {BEYOND}"
     return f"about {shown(end.finish_at)}, in {left}, {between}{more}"
 
@@ -170,7 +170,7 @@ def _shares(spent: Mapping[Why, float]) -> str:
     total = sum(spent.values())
     ranked = sorted(spent.items(), key=lambda entry: (-entry[1], entry[0]))
     shown = [f"{100 * seconds / total:.0f} % {SPENT[why]}, " for why, seconds in ranked if seconds >= total / 200]
-    return f"{''.join(shown)}over {quantity.spoken(total)}"
+    return f"{''.join(shown)}over {quantity.spoken(round(total))}"
 
 
 def _alarm(where: str, what: str, width: int) -> list[str]:
