@@ -15,6 +15,7 @@ from collector.errors import ConfigError, Problem
 from collector.host import secret
 from collector.host.secret import Secret
 from collector.sources import spec
+from collector.sources.fault import problems_of
 from collector.sources.spec import Limits, Seconds, Spec, Strict
 
 PLACES = ("collector.toml", "/etc/collector/collector.toml")  # looked at in this order, after --config and the variable
@@ -33,6 +34,12 @@ def _listen(text: str) -> str:
     if host.strip("[]") not in _LOOPBACK or not port.isdigit() or int(port) > 65535:
         raise ValueError('"127.0.0.1:PORT", "[::1]:PORT", "localhost:PORT", "unix:/path" or "off"')
     return text
+
+
+def _variable(name: str) -> str:
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError("the name of an environment variable: letters, digits and _")
+    return name
 
 
 class Service(Strict):
@@ -68,7 +75,7 @@ class SecretPlace(Strict):
     """`[secret] name = { … }`: where a secret is kept."""
 
     credential: str | None = None
-    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    env: Annotated[str, AfterValidator(_variable)] | None = None
     file: str | None = None
 
     @model_validator(mode="after")
@@ -184,7 +191,7 @@ def _model(kind: "type[Any]", where: str, table: dict[str, Any], problems: list[
     try:
         return kind.model_validate(table)
     except ValidationError as error:
-        problems += spec.problems_of(error, where)
+        problems += problems_of(error, where)
         return None
 
 
