@@ -1,8 +1,10 @@
 """The watch folders under another configuration."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from collector import config
+from collector.store.batches import Batch
 from tests.intake.house import CONFIG, HandClock, House, house, lines, numbers
 
 NO_DEFAULT = CONFIG.replace('default_source = "posts"', "")
@@ -66,6 +68,23 @@ async def test_another_settle_time_holds_for_files_that_are_there(tmp_path: Path
         reconfigure(home, CONFIG)
         await home.watcher.look()
         assert not path.exists()
+
+
+async def test_a_source_that_goes_while_its_file_is_loaded_costs_its_estimate_alone(tmp_path: Path) -> None:
+    """The IDs are taken in, and the receipt says why nobody can tell what they would take."""
+    async with house(tmp_path) as home:
+        load = home.store.batches.load_chunk
+
+        async def reloaded(batch: Batch, keys: Sequence[str], line: int) -> tuple[Batch, int]:
+            reconfigure(home, NO_USERS)
+            return await load(batch, keys, line)
+
+        home.store.batches.load_chunk = reloaded  # type: ignore[method-assign] # where a reload meets the loading
+        batch = await home.loader.take(home.drop("ids.txt", lines(numbers(3)), "users"), "users")
+        assert batch
+        assert home.ids(batch) == 3
+        said = (home.folder(batch) / "receipt.txt").read_text()
+        assert "estimate       none: the source users is no longer in the configuration\n" in said
 
 
 async def test_a_loading_that_waited_for_its_source_goes_on_when_it_is_back(tmp_path: Path) -> None:
