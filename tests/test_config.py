@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,43 @@ def test_who_only_looks_needs_no_secret(tmp_path: Path) -> None:
 def test_an_unknown_word_in_braces_is_a_problem(tmp_path: Path, place: str) -> None:
     """It would go out as it stands."""
     assert place in problems(tmp_path, f'[source.posts]\nurl = "https://api/{{id}}?k={place}"\n')
+
+
+def test_a_file_that_would_be_waited_for_is_refused_at_once(tmp_path: Path) -> None:
+    """A FIFO as the configuration or as a secret keeps nobody from a reload, or from a stop."""
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(ConfigError, match=r"expected a readable file \(it is no regular file\)"):
+        config.load(tmp_path / "fifo")
+    said = problems(tmp_path, f'{GOOD}[secret]\nkey = {{ file = "fifo" }}\n')
+    assert f"expected a readable text file {tmp_path}/fifo (it is no regular file)" in said
+
+
+def test_a_file_of_any_size_is_no_configuration(tmp_path: Path) -> None:
+    """A slip in `--config` does not read a disk."""
+    assert "it is larger than 10,000,000 bytes" in problems(tmp_path, "#" * 10_000_001)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = " + "[" * 50_000 + "]" * 50_000, "expected tables and lists that are not nested so deeply"),
+        ("x = 5 5", "expected TOML: "),
+        ("x = " + "9" * 5_000, "expected TOML: "),
+    ],
+)
+def test_what_cannot_be_parsed_is_told_in_words(tmp_path: Path, text: str, said: str) -> None:
+    """No name of an exception, and nothing called a fault of collector."""
+    told = problems(tmp_path, text)
+    assert said in told
+    assert "Error" not in told
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    """Some editors write one before a configuration, and before a key."""
+    (tmp_path / "key").write_text("s3cret\n", encoding="utf-8-sig")
+    path = tmp_path / "collector.toml"
+    path.write_text(f'{GOOD}[secret]\nkey = {{ file = "key" }}\n', encoding="utf-8-sig")
+    assert config.load(path).secrets["key"].reveal() == "s3cret"
 
 
 def test_a_secret_that_is_no_single_line_is_a_problem(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from collector.budget.limit import Unit
 from collector.errors import ConfigError, Problem
 from collector.host import secret
+from collector.host.files import regular
 from collector.host.secret import Secret
 from collector.sources import spec
 from collector.sources.fault import problems_of
@@ -24,6 +25,7 @@ VARIABLE = "COLLECTOR_CONFIG"
 _TABLES = ("service", "admin", "secret", "source", "budget")
 _KEYS = ("root", "default_source", *_TABLES)
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MOST = 10_000_000  # bytes of the file
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -144,18 +146,38 @@ def load(path: Path, *, secrets: bool = True) -> Config:
 
     Without `secrets` none is fetched: who only looks at the service need not have them.
     """
-    return _build(path, _table(path), fetch=secrets)
+    return parse(path, read(path), secrets=secrets)
 
 
-def _table(path: Path) -> dict[str, Any]:
+def read(path: Path) -> bytes:
+    """What the file holds; ConfigError where it cannot be read, or is no regular file."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return regular(path, _MOST)
     except OSError as error:
-        raise ConfigError(str(path), [Problem("file", str(path), f"a readable file ({error.strerror})")]) from error
+        raise _unreadable(path, f"a readable file ({error.strerror})") from error
+
+
+def parse(path: Path, data: bytes, *, secrets: bool = True) -> Config:
+    """Checks what the file held; as `load` otherwise."""
+    try:
+        return _build(path, _table(path, data), fetch=secrets)
+    except RecursionError as error:
+        raise _unreadable(path, "tables and lists that are not nested so deeply") from error
+
+
+def _table(path: Path, data: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise ConfigError(str(path), [Problem("file", str(path), "text in UTF-8")]) from error
+        raise _unreadable(path, "text in UTF-8") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(str(path), [Problem("file", str(path), f"TOML: {error}")]) from error
+        raise _unreadable(path, f"TOML: {error}") from error
+    except ValueError as error:  # Python's own, of thousands of digits
+        raise _unreadable(path, "TOML: numbers that are not so long") from error
+
+
+def _unreadable(path: Path, expected: str) -> ConfigError:
+    return ConfigError(str(path), [Problem("file", str(path), expected)])
 
 
 def _build(path: Path, table: dict[str, Any], *, fetch: bool) -> Config:
