@@ -135,3 +135,30 @@ def test_watching_goes_on_until_ctrl_c(folder: Path) -> None:
             watch.send_signal(signal.SIGINT)
             assert watch.communicate() == ("", "")
             assert watch.returncode == 0
+
+
+def test_a_hang_up_during_the_start_does_not_end_it(folder: Path) -> None:
+    """From before the configuration is read a SIGHUP is ignored, and later it is a reload."""
+    (folder / "collector.toml").write_text(CONFIG)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # a process inherits what its parent ignores
+    command = [sys.executable, "-m", "collector", "run"]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            while not (first := _treats(process.pid, signal.SIGHUP)):
+                assert process.poll() is None
+            process.send_signal(signal.SIGHUP)
+            service = Service(process)
+            service.logged("ready")
+            assert first == "SigIgn"
+            process.send_signal(signal.SIGHUP)
+            service.logged("config_reloaded")
+            assert service.end(signal.SIGTERM) == 0
+        finally:
+            process.kill()
+
+
+def _treats(process: int, number: signal.Signals) -> str | None:
+    """Whether a process ignores or catches a signal by now."""
+    said = Path(f"/proc/{process}/status").read_text()
+    masks = {line.split(":")[0]: line.split()[1] for line in said.splitlines() if line.startswith("Sig")}
+    return next((kind for kind in ("SigIgn", "SigCgt") if int(masks[kind], 16) >> (number - 1) & 1), None)
