@@ -255,6 +255,8 @@ async def test_a_source_without_credit_is_resumed_by_command(tmp_path: Path) -> 
             assert "`collector resume --source posts`" in (await until(run, "source_stopped"))["why"]
             unknown = await ordered(run, "resume", "--source", "nobody")
             assert (unknown.returncode, unknown.stderr) == (2, "no source 'nobody'; declared: posts\n")
+            nameless = await ordered(run, "resume", "--source", "")
+            assert (nameless.returncode, nameless.stderr) == (2, "no source ''; declared: posts\n")
             api.credits_depleted = False
             resumed = await ordered(run, "resume", "--all", "--json")
             assert json.loads(resumed.stdout) == {"resumed": ["posts"], "not_stopped": {}}

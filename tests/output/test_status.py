@@ -20,7 +20,7 @@ from collector.model import (
 )
 from collector.output.snapshot import Snapshot, SourceStatus, Spent
 from collector.output.status import snapshot
-from collector.output.text import SPENT, text
+from collector.output.text import SPENT, batch_text, text
 from collector.sources.spec import Price, Spec
 from collector.store.store import Store
 from tests.output.given import LIVE, SPECS, Standing, found, live, recorded, taken_in
@@ -191,15 +191,17 @@ async def test_the_text_fits_its_width_and_obeys_nobody(store: Store, clock: Sta
     """No line is longer than a terminal, and no file name moves its cursor."""
     await taken_in(store, [str(number) for number in range(12)], name="x\x1b[2J" + "y" * 90)
     state = live(
-        waiting=(Wait("posts", clock.wall() + 60, 2, "window spent"),),
+        waiting=(Wait("posts", clock.wall() + 60, 2, "window spent", ("posts",), "1000 calls in 15 min"),),
         budgets={"posts": (Window(900, 900.0, 900, 0, clock.wall() + 60),)},
         sources={"posts": SourceLive("down", "it does not answer " * 20)},
     )
-    page = text(taken(store, clock, state))
+    got = taken(store, clock, state)
+    page = text(got)
     assert max(map(len, page.splitlines())) <= 80
+    assert max(map(len, batch_text(got.batches[0], got, got.now).splitlines()[2:])) <= 80
     assert "\x1b" not in page
     assert "12 IDs = 0 found + 0 gone + 0 invalid + 0 failed + 0 cancelled + 12 open" in page
-    assert "waiting for budget posts: 2 IDs until 2027-01-15 08:01:00Z (window spent)" in page
+    assert "waiting for budget posts: 2 IDs until 2027-01-15 08:01:00Z (window" in page
 
 
 async def test_the_text_says_where_the_time_of_a_source_went(store: Store, clock: Standing) -> None:

@@ -115,6 +115,9 @@ def _previewed(
         return preview(path, spec.match, named, collected or (lambda _: ()), progress)
     except UnreadableFile as error:
         raise CollectorError(f"{plain(path.name)} would be rejected: {error}") from error
+    except OSError as error:
+        where = error.filename or path
+        raise CollectorError(f"cannot read {plain(str(where))}: {error.strerror or error}") from error
     finally:
         progress.end()
 

@@ -30,7 +30,7 @@ def text(snapshot: Snapshot, width: int = 80) -> str:
     lines = [f"collector {snapshot.version} is {snapshot.state}, since {moment(snapshot.started_at)}"]
     lines += [line for trouble in snapshot.troubles for line in _alarm(trouble.where, trouble.what, width)]
     lines += ["", f"{bar(jobs, width - 9)} {_percent(jobs)}", *_wrapped(books(jobs), width)]
-    lines += [_in_the_air(snapshot), *_waits(snapshot)]
+    lines += [_in_the_air(snapshot), *_waits(snapshot, width)]
     lines += [*_finish(snapshot, snapshot.now, width), "", *_batches(snapshot.batches, width)]
     lines += [""] * bool(snapshot.budgets)
     for name, windows in snapshot.budgets.items():
@@ -59,7 +59,7 @@ def batch_text(batch: BatchStatus, snapshot: Snapshot | None, now: str, width: i
         source = snapshot.sources.get(batch.source)
         if source and source.state != "running":
             lines += _wrapped(f"source {batch.source} is {source.state}: {source.why}", width)
-        lines += [*_waits(snapshot, batch.source), *_finish(batch, now, width)]
+        lines += [*_waits(snapshot, width, batch.source), *_finish(batch, now, width)]
     return _page(lines)
 
 
@@ -101,13 +101,13 @@ def _in_the_air(snapshot: Snapshot) -> str:
     return f"in the air: {calls:,} call{'' if calls == 1 else 's'} with {snapshot.jobs.running:,} IDs"
 
 
-def _waits(snapshot: Snapshot, only: str | None = None) -> list[str]:
-    return [
-        f"waiting for budget {wait.budget}: {wait.jobs:,} IDs"
-        f"{f' until {moment(wait.until)}' if wait.until else ''} ({why(wait)})"
-        for wait in snapshot.waiting
-        if only is None or only in wait.sources
-    ]
+def _waits(snapshot: Snapshot, width: int, only: str | None = None) -> list[str]:
+    lines = []
+    for wait in snapshot.waiting:
+        if only is None or only in wait.sources:
+            until = f" until {moment(wait.until)}" if wait.until else ""
+            lines += _wrapped(f"waiting for budget {wait.budget}: {wait.jobs:,} IDs{until} ({why(wait)})", width)
+    return lines
 
 
 def ends(end: Snapshot | BatchStatus, now: str, shown: Callable[[str], str]) -> str | None:
