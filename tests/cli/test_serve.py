@@ -108,13 +108,23 @@ def test_what_is_added_is_taken_in_by_the_running_service(folder: Path, run: Run
 
 def test_status_without_a_service_says_so_in_one_line(folder: Path, run: Run) -> None:
     """Exit 1, and the command that starts one; also where a killed one left its socket behind."""
-    for words in (["status"], ["status", "--json"], ["status", "--watch"]):
-        told = run(*words)
-        assert (told.exit_code, told.output) == (1, f"no service is running in {folder}; `collector run` starts one\n")
     with running(folder) as service:
         service.end(signal.SIGKILL)
     assert (folder / "control.sock").exists()
-    assert "no service is running" in run("status").output
+    for words in (["status"], ["status", "--json"], ["status", "--watch"]):
+        told = run(*words)
+        assert (told.exit_code, told.output) == (1, f"no service is running in {folder}; `collector run` starts one\n")
+
+
+def test_where_no_service_ever_ran_another_root_is_thought_of(folder: Path, run: Run) -> None:
+    """Whoever changes `root` under a running service asks in a folder where nobody is."""
+    with running(folder):
+        (folder / "collector.toml").write_text(f'root = "elsewhere"\n{CONFIG}')
+        for words in (["status"], ["reload"]):
+            told = run(*words)
+            assert told.exit_code == 1
+            assert told.output.startswith(f"no service is running in {folder}/elsewhere; `collector run` starts one")
+            assert told.output.endswith("stop that one first: it still works in the folder before\n")
 
 
 def test_status_of_a_service_that_does_not_answer_yet_names_it(folder: Path, run: Run) -> None:
