@@ -18,7 +18,7 @@ def test_a_duration_reads_as_people_write_it(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("text", ["", "5", "s", "-1s", "0s", "1 min", "5S", "2H", "1e3s", "1" * 400 + "d", "٣s"])
 def test_what_is_no_duration_is_told(text: str) -> None:
     """The words say what is expected."""
-    with pytest.raises(ValueError, match='^a duration above zero, as in "30s"'):
+    with pytest.raises(ValueError, match=r'^a duration above zero, as in "30s"'):
         quantity.seconds(text)
 
 
@@ -33,7 +33,7 @@ def test_a_month_is_never_taken_for_a_minute(text: str) -> None:
 @pytest.mark.parametrize("text", ["0B", "5", "5XB", "1" * 400 + "MB"])
 def test_what_is_no_size_is_told(text: str) -> None:
     """A number that no machine has room for is none either."""
-    with pytest.raises(ValueError, match="^a size above zero"):
+    with pytest.raises(ValueError, match=r"^a size above zero"):
         quantity.size(text)
 
 

@@ -1,6 +1,5 @@
 """The watch folders under another configuration."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from collector import config
@@ -58,6 +57,27 @@ async def test_the_folder_of_a_new_source_is_made_and_watched(tmp_path: Path) ->
         assert "watch/users/ is no source; the sources are posts" in home.said()
 
 
+async def test_the_empty_folder_of_a_source_that_is_gone_is_taken_away(tmp_path: Path) -> None:
+    """It was made for it; nobody drops a file where nobody looks, and it comes back with its source."""
+    clock = HandClock()
+    async with house(tmp_path, clock) as home:
+        await home.watcher.look()
+        users = home.config.watch / "users"
+        assert users.is_dir()
+        reconfigure(home, NO_USERS)
+        await home.watcher.look()
+        assert not users.exists()
+        assert home.said() == ""
+        users.mkdir()
+        await home.watcher.look()
+        assert users.is_dir()
+        assert "watch/users/ is no source" in home.said()
+        reconfigure(home, CONFIG)
+        home.drop("a.txt", "1\n", "users")
+        await looked(home, clock)
+        assert [batch.source for batch in home.store.batches.all()] == ["users"]
+
+
 async def test_another_settle_time_holds_for_files_that_are_there(tmp_path: Path) -> None:
     """A file that rests is taken as soon as it has rested for the new time."""
     clock = HandClock()
@@ -75,7 +95,7 @@ async def test_a_source_that_goes_while_its_file_is_loaded_costs_its_estimate_al
     async with house(tmp_path) as home:
         load = home.store.batches.load_chunk
 
-        async def reloaded(batch: Batch, keys: Sequence[str], line: int) -> tuple[Batch, int]:
+        async def reloaded(batch: Batch, keys: list[str], line: int) -> tuple[Batch, int]:
             reconfigure(home, NO_USERS)
             return await load(batch, keys, line)
 

@@ -51,9 +51,7 @@ class Alignment:
         try:
             ZoneInfo(zones[0])
         except (ValueError, OSError, LookupError) as error:
-            raise ValueError(
-                f"a zone by its name, as in America/Los_Angeles or UTC ({zones[0]!r} is none)"
-            ) from error
+            raise ValueError(f"a zone by its name, as in America/Los_Angeles or UTC ({zones[0]!r} is none)") from error
         return cls(int(found[1]), int(found[2]), zones[0])
 
     def next(self, wall: float, period: float) -> float:

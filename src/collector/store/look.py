@@ -48,7 +48,7 @@ class Look:
 
 @contextmanager
 def looking(path: Path) -> Iterator[Look | None]:
-    """A look at the database in a file, None where there is none or nothing in it; StoreError when it cannot be read."""
+    """A look at the database in a file; None without one or with an empty one, StoreError when it cannot be read."""
     wal, shm = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
     if not path.exists():
         yield None
