@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,60 @@ def test_a_secret_in_the_wrong_place_is_not_shown(tmp_path: Path, text: str) -> 
     assert "hunter22" not in said
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("price = 5\n", "source.posts.price = 5: expected a table, as in { key = … }"),
+        ("params = 5\n", "source.posts.params = 5: expected a table, as in { key = … }"),
+        ("params = { x = [1] }\n", "source.posts.params.x = [1]: expected a text or a whole number"),
+        ("form = { x = true }\n", "source.posts.form.x = True: expected a text or a whole number"),
+        ("limit = 5\n", 'source.posts.limit = 5: expected a list, as in ["…"]'),
+        ("[budget.b]\nlimit = []\n", "budget.b.limit = []: expected a list that is not empty"),
+        ('id = ""\n', "source.posts.id = '': expected a text that is not empty"),
+        ("url = 5\n", "source.posts.url = 5: expected a text"),
+        ('pack = "5"\n', "source.posts.pack = '5': expected a whole number"),
+        ("pack = 1.5\n", "source.posts.pack = 1.5: expected a whole number"),
+        ("tries = 0\n", "source.posts.tries = 0: expected at least 1"),
+        ("cost = 10000000000\n", "source.posts.cost = 10000000000: expected at most 1000000000"),
+        ("column = 0\n", "source.posts.column = 0: expected the header of a column, or its number from 1"),
+        ("column = true\n", "source.posts.column = True: expected the header of a column, or its number from 1"),
+        ('headers = { "a b" = "x" }\n', "source.posts.headers.a b = 'a b': expected the name of a header"),
+        ('price = { item = "0.005" }\n', "source.posts.price.item = '0.005': expected a number"),
+        ("price = { item = true }\n", "source.posts.price.item = True: expected a number"),
+        ("price = { item = 1e308 }\n", "source.posts.price.item = 1e+308: expected at most 1000000000"),
+        ("price = { call = inf }\n", "source.posts.price.call = inf: expected a finite number"),
+        ("price = { also = { a = -1 } }\n", "source.posts.price.also.a = -1: expected at least 0"),
+        ('price = { currency = "usd" }\n', 'expected three capital letters, as in "USD"'),
+        ('[secret]\nk = { env = "9" }\n', "secret.k.env = ***: expected the name of an environment variable"),
+        ('window = "x"\n', "source.posts.window = 'x': expected 'auto' or 'plain'"),
+    ],
+)
+def test_what_is_expected_is_said_in_words_of_the_file(tmp_path: Path, text: str, said: str) -> None:
+    """Nobody who writes a configuration has to know in which language it is read, or with what."""
+    given = GOOD.replace("url", "# url") if text.startswith("url") else GOOD
+    told = problems(tmp_path, given + text)
+    assert said in told
+    for word in ("dictionary", "String", "Tuple", "instance", "Input", "integer", "constrained", "[key]"):
+        assert word not in told
+
+
+def test_a_whole_number_is_a_price_too(tmp_path: Path) -> None:
+    """And the largest there may be."""
+    path = tmp_path / "collector.toml"
+    path.write_text(f"{GOOD}price = {{ item = 1000000000, call = 2 }}\n")
+    price = config.load(path).sources["posts"].price
+    assert price
+    assert (price.item, price.call) == (1e9, 2.0)
+
+
+@pytest.mark.parametrize("table", ["source", "budget"])
+def test_control_characters_of_a_name_are_shown_escaped(tmp_path: Path, table: str) -> None:
+    """No name moves the cursor of whoever reads the problems."""
+    told = problems(tmp_path, f'{GOOD}[{table}."\\u001b[2J\\u202e\\n"]\nlimit = [5]\n')
+    assert f"{table}.\\x1b[2J\\u202e\\n.limit.0 = 5: expected a text" in told
+    assert "\x1b" not in told
+
+
 @pytest.mark.parametrize("key", ["use", "next", "auth", "on"])
 def test_a_key_of_a_later_version_is_called_so(tmp_path: Path, key: str) -> None:
     """Nobody looks for a spelling mistake where there is none."""
@@ -114,6 +169,43 @@ def test_who_only_looks_needs_no_secret(tmp_path: Path) -> None:
 def test_an_unknown_word_in_braces_is_a_problem(tmp_path: Path, place: str) -> None:
     """It would go out as it stands."""
     assert place in problems(tmp_path, f'[source.posts]\nurl = "https://api/{{id}}?k={place}"\n')
+
+
+def test_a_file_that_would_be_waited_for_is_refused_at_once(tmp_path: Path) -> None:
+    """A FIFO as the configuration or as a secret keeps nobody from a reload, or from a stop."""
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(ConfigError, match=r"expected a readable file \(it is no regular file\)"):
+        config.load(tmp_path / "fifo")
+    said = problems(tmp_path, f'{GOOD}[secret]\nkey = {{ file = "fifo" }}\n')
+    assert f"expected a readable text file {tmp_path}/fifo (it is no regular file)" in said
+
+
+def test_a_file_of_any_size_is_no_configuration(tmp_path: Path) -> None:
+    """A slip in `--config` does not read a disk."""
+    assert "it is larger than 10,000,000 bytes" in problems(tmp_path, "#" * 10_000_001)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = " + "[" * 50_000 + "]" * 50_000, "expected tables and lists that are not nested so deeply"),
+        ("x = 5 5", "expected TOML: "),
+        ("x = " + "9" * 5_000, "expected TOML: "),
+    ],
+)
+def test_what_cannot_be_parsed_is_told_in_words(tmp_path: Path, text: str, said: str) -> None:
+    """No name of an exception, and nothing called a fault of collector."""
+    told = problems(tmp_path, text)
+    assert said in told
+    assert "Error" not in told
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    """Some editors write one before a configuration, and before a key."""
+    (tmp_path / "key").write_text("s3cret\n", encoding="utf-8-sig")
+    path = tmp_path / "collector.toml"
+    path.write_text(f'{GOOD}[secret]\nkey = {{ file = "key" }}\n', encoding="utf-8-sig")
+    assert config.load(path).secrets["key"].reveal() == "s3cret"
 
 
 def test_a_secret_that_is_no_single_line_is_a_problem(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from collector.clock import unstamp
 from collector.config import Config
 from collector.rehearsal.api import Settings, StandIn
 from collector.rehearsal.posts import NO_FAULTS
-from collector.reload import changes, only_by_restart
+from collector.reload import changes, only_by_restart, removed, settled
 
 from .service import CONFIG, Service, service
 
@@ -255,10 +256,103 @@ async def test_a_source_without_credit_is_resumed_by_command(tmp_path: Path) -> 
             assert "`collector resume --source posts`" in (await until(run, "source_stopped"))["why"]
             unknown = await ordered(run, "resume", "--source", "nobody")
             assert (unknown.returncode, unknown.stderr) == (2, "no source 'nobody'; declared: posts\n")
+            nameless = await ordered(run, "resume", "--source", "")
+            assert (nameless.returncode, nameless.stderr) == (2, "no source ''; declared: posts\n")
             api.credits_depleted = False
             resumed = await ordered(run, "resume", "--all", "--json")
             assert json.loads(resumed.stdout) == {"resumed": ["posts"], "not_stopped": {}}
             await assert_it_collects(run, api)
+
+
+async def test_a_file_that_is_still_being_written_is_waited_for(tmp_path: Path) -> None:
+    """A half of it would be a good configuration without its limit; it is never taken up."""
+    async with StandIn(QUICK) as api:
+        with service(tmp_path, api.url, more='pack = 50\nlimit = ["9/1m"]') as run:
+            await started(run)
+            whole = run.config.read_text().replace("9/1m", "8/1m")
+            with run.config.open("w") as file:
+                file.write(whole[: whole.index("limit =")])
+                file.flush()
+                hang_up(run)
+                file.write(whole[whole.index("limit =") :])
+            assert (await until(run, "config_reloaded"))["changed"] == ["source posts: limit"]
+            assert "limits_removed" not in run.log.read_text()
+            assert [window["limit"] for window in (await status(run))["budgets"]["posts"]] == [8]
+
+
+async def test_limits_that_are_gone_are_warned_of(tmp_path: Path) -> None:
+    """Whoever did not mean it reads what holds no longer."""
+    async with StandIn(QUICK) as api:
+        more = 'pack = 50\nlimit = ["9/1m"]\nbudget = "money"\n[budget.money]\nlimit = ["5000 items/30d"]'
+        with service(tmp_path, api.url, more=more) as run:
+            await started(run)
+            reconfigure(run, api.url, "pack = 50")
+            hang_up(run)
+            told = await until(run, "limits_removed")
+            assert told["level"] == "warning"
+            assert told["limits"] == [
+                *("source posts: 9 calls in 1 min", "source posts: budget money", "budget money: 5000 items in 30 d")
+            ]
+
+
+def readings(*said: bytes) -> tuple[Callable[[], Awaitable[bytes]], Callable[[], Awaitable[None]], list[str]]:
+    """A file that is another one at each reading, the last for ever, and what was done with it."""
+    done: list[str] = []
+
+    async def read() -> bytes:
+        done.append("read")
+        return said[min(done.count("read"), len(said)) - 1]
+
+    async def pause() -> None:
+        done.append("pause")
+
+    return read, pause, done
+
+
+@pytest.mark.parametrize(
+    ("said", "pauses"),
+    [((b"whole",), 1), ((b"", b"ha", b"half", b"whole"), 4), ((b"half", b"whole", b"half", b"half"), 3)],
+)
+async def test_what_is_read_twice_alike_is_whole(said: tuple[bytes, ...], pauses: int) -> None:
+    """Between any two readings there is a pause."""
+    read, pause, done = readings(*said)
+    assert await settled(read, pause) == said[-1]
+    assert done == ["read", *["pause", "read"] * pauses]
+
+
+async def test_a_file_that_never_rests_is_given_up() -> None:
+    """Nobody waits for it for ever."""
+    read, pause, done = readings(*(str(number).encode() for number in range(1_000)))
+    assert await settled(read, pause) is None
+    assert 10 <= done.count("pause") <= 50
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "gone"),
+    [
+        ('limit = ["9/1m", "90/1d"]', 'limit = ["8/1m", "90/1d", "1/1s"]', ()),
+        ('limit = ["9/1m", "90/1d"]', 'limit = ["90/1d"]', ("source a: 9 calls in 1 min",)),
+        ('limit = ["9/1m"]', 'limit = ["9 items/1m"]', ("source a: 9 calls in 1 min",)),
+        ('limit = ["9/1d at 00:00 UTC"]', 'limit = ["9/1d"]', ("source a: 9 calls in 1 d at 00:00 UTC",)),
+        ('budget = "b"\n[budget.b]\nlimit = ["9/1d"]', 'budget = "b"\n[budget.b]\nlimit = ["8/1d"]', ()),
+        ("[budget.b]\nlimit = ['9/1d', '8/1h']", "[budget.b]\nlimit = ['8/1h']", ("budget b: 9 calls in 1 d",)),
+        (
+            'budget = "b"\n[budget.b]\nlimit = ["9/1d"]',
+            'budget = "c"\n[budget.c]\nlimit = ["9/1d"]',
+            ("budget b: 9 calls in 1 d",),
+        ),
+    ],
+)
+def test_which_limits_are_gone(tmp_path: Path, before: str, after: str, gone: tuple[str, ...]) -> None:
+    """A window that counts the same over the same time is the same limit, whatever its count is now."""
+    source = '[source.a]\nurl = "https://api/{id}"\n'
+    assert removed(loaded(tmp_path, source + before), loaded(tmp_path, source + after)) == gone
+
+
+def test_with_a_source_its_limits_go_unsaid(tmp_path: Path) -> None:
+    """It sends nothing any more."""
+    one, two = (f'[source.{name}]\nurl = "https://api/{{id}}"\nlimit = ["9/1m"]\n' for name in "ab")
+    assert removed(loaded(tmp_path, one), loaded(tmp_path, two)) == ()
 
 
 def loaded(folder: Path, text: str) -> Config:
@@ -275,7 +369,7 @@ SOURCE = '[source.a]\nurl = "https://api/{id}"\nheaders = { X = "{secret.k}" }\n
     [
         (SOURCE, SOURCE, (), ()),
         (f"[service]\nconsumers = 4\n{SOURCE}", SOURCE, ("consumers 4 to 16",), ()),
-        (SOURCE, f'[service]\nsettle = "500ms"\n{SOURCE}', ("settle 2 s to 0.5 s",), ()),
+        (SOURCE, f'[service]\nsettle = "500ms"\n{SOURCE}', ("settle 2 s to 500 ms",), ()),
         (SOURCE, f'default_source = "a"\n{SOURCE}', ("default_source none to a",), ()),
         (SOURCE, f"{SOURCE}json = [1]\n", ("source a: json",), ()),
         (SOURCE, SOURCE.replace(".a]", ".b]"), ("source a is gone", "source b is new"), ()),

@@ -4,6 +4,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+LAST = 253_370_764_800.0  # from here on some zone has no date for a wall time: the end of the year 9998
+BEYOND = "after the year 9998"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -31,6 +33,11 @@ def stamp(wall: float) -> str:
     whole, milli = divmod(round(wall * 1000), 1000)
     # Not strftime, which takes three times as long: a status has hundreds of these.
     return f"{datetime.fromtimestamp(whole, UTC).isoformat()[:19]}.{milli:03d}Z"
+
+
+def told(wall: float | None) -> str | None:
+    """The stamp of a time to come; None where nobody can tell it, or it lies behind `LAST`."""
+    return stamp(wall) if wall is not None and wall < LAST else None
 
 
 def unstamp(text: str) -> float:

@@ -13,8 +13,10 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from collector.budget.limit import Unit
 from collector.errors import ConfigError, Problem
 from collector.host import secret
+from collector.host.files import regular
 from collector.host.secret import Secret
 from collector.sources import identity, spec
+from collector.sources.fault import problems_of
 from collector.sources.spec import Limits, Seconds, Spec, Strict
 
 PLACES = ("collector.toml", "/etc/collector/collector.toml")  # looked at in this order, after --config and the variable
@@ -23,6 +25,7 @@ VARIABLE = "COLLECTOR_CONFIG"
 _TABLES = ("service", "admin", "secret", "source", "budget")
 _KEYS = ("root", "default_source", *_TABLES)
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MOST = 10_000_000  # bytes of the file
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -33,6 +36,12 @@ def _listen(text: str) -> str:
     if host.strip("[]") not in _LOOPBACK or not port.isdigit() or int(port) > 65535:
         raise ValueError('"127.0.0.1:PORT", "[::1]:PORT", "localhost:PORT", "unix:/path" or "off"')
     return text
+
+
+def _variable(name: str) -> str:
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError("the name of an environment variable: letters, digits and _")
+    return name
 
 
 class Service(Strict):
@@ -68,7 +77,7 @@ class SecretPlace(Strict):
     """`[secret] name = { … }`: where a secret is kept."""
 
     credential: str | None = None
-    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    env: Annotated[str, AfterValidator(_variable)] | None = None
     file: str | None = None
 
     @model_validator(mode="after")
@@ -137,18 +146,38 @@ def load(path: Path, *, secrets: bool = True) -> Config:
 
     Without `secrets` none is fetched: who only looks at the service need not have them.
     """
-    return _build(path, _table(path), fetch=secrets)
+    return parse(path, read(path), secrets=secrets)
 
 
-def _table(path: Path) -> dict[str, Any]:
+def read(path: Path) -> bytes:
+    """What the file holds; ConfigError where it cannot be read, or is no regular file."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return regular(path, _MOST)
     except OSError as error:
-        raise ConfigError(str(path), [Problem("file", str(path), f"a readable file ({error.strerror})")]) from error
+        raise _unreadable(path, f"a readable file ({error.strerror})") from error
+
+
+def parse(path: Path, data: bytes, *, secrets: bool = True) -> Config:
+    """Checks what the file held; as `load` otherwise."""
+    try:
+        return _build(path, _table(path, data), fetch=secrets)
+    except RecursionError as error:
+        raise _unreadable(path, "tables and lists that are not nested so deeply") from error
+
+
+def _table(path: Path, data: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise ConfigError(str(path), [Problem("file", str(path), "text in UTF-8")]) from error
+        raise _unreadable(path, "text in UTF-8") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(str(path), [Problem("file", str(path), f"TOML: {error}")]) from error
+        raise _unreadable(path, f"TOML: {error}") from error
+    except ValueError as error:  # Python's own, of thousands of digits
+        raise _unreadable(path, "TOML: numbers that are not so long") from error
+
+
+def _unreadable(path: Path, expected: str) -> ConfigError:
+    return ConfigError(str(path), [Problem("file", str(path), expected)])
 
 
 def _build(path: Path, table: dict[str, Any], *, fetch: bool) -> Config:
@@ -184,7 +213,7 @@ def _model(kind: "type[Any]", where: str, table: dict[str, Any], problems: list[
     try:
         return kind.model_validate(table)
     except ValidationError as error:
-        problems += spec.problems_of(error, where)
+        problems += problems_of(error, where)
         return None
 
 

@@ -31,7 +31,12 @@ class Problem:
     expected: str
 
     def __str__(self) -> str:
-        return f"{self.key} = {self.value}: expected {self.expected}"
+        return _shown(f"{self.key} = {self.value}: expected {self.expected}")
+
+
+def _shown(text: str) -> str:
+    """A name in a configuration may hold anything; a terminal obeys some of it."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 class ConfigError(UsageError):

@@ -2,12 +2,15 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import structlog
 
 from collector import config, quantity
+from collector.budget.limit import Limit
 from collector.clock import Clock
 from collector.config import Admin, Config, Service
 from collector.errors import ConfigError, Problem
@@ -16,6 +19,10 @@ from collector.model import Trouble
 from collector.sources.spec import Strict
 
 _TOLD_APART = ("path", "root", "default_source", "sources", "secrets", "service", "admin")
+
+_APART, _READINGS = 0.2, 25  # seconds between two readings of the file; how often it is read at most
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -72,21 +79,34 @@ class Reloader:
     async def _read(self) -> Reloaded:
         path = self._running.path
         try:
-            found = await thread.run(lambda: config.load(path))
+            found = await self._found(path)
         except ConfigError as error:
             return self._refused(error.problems)
         except Exception as error:  # the service goes on, whatever somebody has made of that file
             log.exception("config_cannot_be_read", path=str(path))
             return self._refused([Problem("file", str(path), f"what can be read ({type(error).__name__}: {error})")])
         changed, restart = changes(self._running, found), only_by_restart(self._running, found)
+        gone = removed(self._running, found)
         self._running = dataclasses.replace(found, root=self._running.root, admin=self._running.admin)
         self._apply(self._running)
         log.info("config_reloaded", changed=list(changed))
         self._trouble = None
+        if gone:
+            log.warning("limits_removed", limits=list(gone))
         if restart:
             log.warning("restart_needed", keys=list(restart))
             self._trouble = self._told(f"restart needed: {', '.join(restart)}")
         return Reloaded(str(path), changed, restart)
+
+    async def _found(self, path: Path) -> Config:
+        """What the file says once nobody writes to it any more; a part of it might read well, without its limits."""
+        said = await settled(lambda: thread.run(lambda: _reading(path)), lambda: asyncio.sleep(_APART))
+        if said is None:
+            expected = "a file that rests, and this one changed all the time; write it beside and rename it"
+            raise ConfigError(str(path), [Problem("file", str(path), expected)])
+        if isinstance(said, bytes):
+            return await thread.run(lambda: config.parse(path, said))
+        raise ConfigError(str(path), list(said))
 
     def _refused(self, problems: list[Problem]) -> Reloaded:
         path = self._running.path
@@ -97,6 +117,26 @@ class Reloader:
 
     def _told(self, what: str) -> Trouble:
         return Trouble("config", what, self._running.path.name, self._clock.wall())
+
+
+async def settled(read: Callable[[], Awaitable[T]], pause: Callable[[], Awaitable[None]]) -> T | None:
+    """What two readings with a pause between them agree in; None where they never do."""
+    before = await read()
+    for _ in range(_READINGS):
+        await pause()
+        now = await read()
+        if now == before:
+            return now
+        before = now
+    return None
+
+
+def _reading(path: Path) -> bytes | tuple[Problem, ...]:
+    """What the file holds or why it cannot be read, which may be for a moment only too."""
+    try:
+        return config.read(path)
+    except ConfigError as error:
+        return tuple(error.problems)
 
 
 def changes(old: Config, new: Config) -> tuple[str, ...]:
@@ -117,6 +157,26 @@ def changes(old: Config, new: Config) -> tuple[str, ...]:
     return (*told, *(name for name in rest if getattr(old, name) != getattr(new, name)))
 
 
+def removed(old: Config, new: Config) -> tuple[str, ...]:
+    """Limits and budgets that hold no longer, in words; not those of a source that is gone, which sends nothing."""
+    told = []
+    for name in (name for name in old.sources if name in new.sources):
+        before, after = old.sources[name], new.sources[name]
+        told += [f"source {name}: {limit}" for limit in _without(before.limit, after.limit)]
+        if before.budget is not None and after.budget is None:
+            told.append(f"source {name}: budget {before.budget}")
+    for name, budget in old.budgets.items():
+        kept = new.budgets[name].limit if name in new.budgets else ()
+        told += [f"budget {name}: {limit}" for limit in _without(budget.limit, kept)]
+    return tuple(told)
+
+
+def _without(limits: Iterable[Limit], kept: Iterable[Limit]) -> list[Limit]:
+    """Those for which no other counts the same over the same window."""
+    windows = {(limit.seconds, limit.unit, limit.at) for limit in kept}
+    return [limit for limit in limits if (limit.seconds, limit.unit, limit.at) not in windows]
+
+
 def only_by_restart(old: Config, new: Config) -> tuple[str, ...]:
     """The keys that differ and cannot change while the service runs: its folder is locked, its listener bound."""
     root = ("root",) if old.root != new.root else ()
@@ -135,6 +195,4 @@ def _other_secrets(old: Config, new: Config, source: str) -> list[str]:
 
 
 def _spoken(value: object) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:g} s" if value < 60 else quantity.spoken(value)
+    return quantity.spoken(value) if isinstance(value, float) else str(value)

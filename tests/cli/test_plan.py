@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,20 @@ def test_it_tells_what_a_file_would_take_and_does_nothing(home: Path, run: Run) 
     ):
         assert said in told.output
     assert everything(home) == before
+
+
+def test_a_file_that_breaks_off_is_told_in_plain_words(home: Path, run: Run) -> None:
+    """A disk that fails, or a file of the kernel's."""
+    told = run("plan", "/proc/self/mem", "--source", "posts")
+    assert told.exit_code == 1
+    assert re.fullmatch(r"cannot read /proc/[0-9]+/mem: Input/output error\n", told.output)
+
+
+def test_a_database_that_was_never_begun_is_none(home: Path, run: Run) -> None:
+    """An empty file in its place is no other program's."""
+    (home / "collector.db").touch()
+    facts = json.loads(run("plan", "ids.txt", "--json").output)
+    assert (facts["trouble"], facts["collected"], facts["open_already"]) == (None, 0, 0)
 
 
 def test_as_json_it_tells_the_same(home: Path, run: Run) -> None:

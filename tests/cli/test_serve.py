@@ -108,13 +108,23 @@ def test_what_is_added_is_taken_in_by_the_running_service(folder: Path, run: Run
 
 def test_status_without_a_service_says_so_in_one_line(folder: Path, run: Run) -> None:
     """Exit 1, and the command that starts one; also where a killed one left its socket behind."""
-    for words in (["status"], ["status", "--json"], ["status", "--watch"]):
-        told = run(*words)
-        assert (told.exit_code, told.output) == (1, f"no service is running in {folder}; `collector run` starts one\n")
     with running(folder) as service:
         service.end(signal.SIGKILL)
     assert (folder / "control.sock").exists()
-    assert "no service is running" in run("status").output
+    for words in (["status"], ["status", "--json"], ["status", "--watch"]):
+        told = run(*words)
+        assert (told.exit_code, told.output) == (1, f"no service is running in {folder}; `collector run` starts one\n")
+
+
+def test_where_no_service_ever_ran_another_root_is_thought_of(folder: Path, run: Run) -> None:
+    """Whoever changes `root` under a running service asks in a folder where nobody is."""
+    with running(folder):
+        (folder / "collector.toml").write_text(f'root = "elsewhere"\n{CONFIG}')
+        for words in (["status"], ["reload"]):
+            told = run(*words)
+            assert told.exit_code == 1
+            assert told.output.startswith(f"no service is running in {folder}/elsewhere; `collector run` starts one")
+            assert told.output.endswith("stop that one first: it still works in the folder before\n")
 
 
 def test_status_of_a_service_that_does_not_answer_yet_names_it(folder: Path, run: Run) -> None:
@@ -135,3 +145,30 @@ def test_watching_goes_on_until_ctrl_c(folder: Path) -> None:
             watch.send_signal(signal.SIGINT)
             assert watch.communicate() == ("", "")
             assert watch.returncode == 0
+
+
+def test_a_hang_up_during_the_start_does_not_end_it(folder: Path) -> None:
+    """From before the configuration is read a SIGHUP is ignored, and later it is a reload."""
+    (folder / "collector.toml").write_text(CONFIG)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # a process inherits what its parent ignores
+    command = [sys.executable, "-m", "collector", "run"]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            while not (first := _treats(process.pid, signal.SIGHUP)):
+                assert process.poll() is None
+            process.send_signal(signal.SIGHUP)
+            service = Service(process)
+            service.logged("ready")
+            assert first == "SigIgn"
+            process.send_signal(signal.SIGHUP)
+            service.logged("config_reloaded")
+            assert service.end(signal.SIGTERM) == 0
+        finally:
+            process.kill()
+
+
+def _treats(process: int, number: signal.Signals) -> str | None:
+    """Whether a process ignores or catches a signal by now."""
+    said = Path(f"/proc/{process}/status").read_text()
+    masks = {line.split(":")[0]: line.split()[1] for line in said.splitlines() if line.startswith("Sig")}
+    return next((kind for kind in ("SigIgn", "SigCgt") if int(masks[kind], 16) >> (number - 1) & 1), None)

@@ -56,6 +56,16 @@ def test_a_clean_file_has_a_short_receipt() -> None:
     assert "lines          2,100\n" in text
 
 
+def test_a_long_estimate_is_wrapped_beside_its_name() -> None:
+    """Several limits fill more than one line."""
+    said = "; ".join(["1,000 requests of up to 100 IDs", *["12 windows of 3,500 calls in 15 min"] * 4])
+    text = receipt.text(msgspec.structs.replace(WHOLE, estimate=(said, "about 20 s")))
+    lines = text[text.index("estimate") : text.index("SHA")].splitlines()
+    assert max(map(len, lines)) <= 88
+    assert [line[:17] for line in lines[1:]] == [*[" " * 17] * (len(lines) - 2), " " * 15 + "ab"]
+    assert " ".join(" ".join(lines).split()) == f"estimate {said} about 20 s"
+
+
 def test_the_estimate_has_its_lines_below_each_other() -> None:
     """Requests, time and price."""
     assert "estimate       21 requests\n               about 20 s\n               0.21 USD\nSHA" in receipt.text(WHOLE)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from collector import config
+from collector.store.batches import Batch
 from tests.intake.house import CONFIG, HandClock, House, house, lines, numbers
 
 NO_DEFAULT = CONFIG.replace('default_source = "posts"', "")
@@ -56,6 +57,27 @@ async def test_the_folder_of_a_new_source_is_made_and_watched(tmp_path: Path) ->
         assert "watch/users/ is no source; the sources are posts" in home.said()
 
 
+async def test_the_empty_folder_of_a_source_that_is_gone_is_taken_away(tmp_path: Path) -> None:
+    """It was made for it; nobody drops a file where nobody looks, and it comes back with its source."""
+    clock = HandClock()
+    async with house(tmp_path, clock) as home:
+        await home.watcher.look()
+        users = home.config.watch / "users"
+        assert users.is_dir()
+        reconfigure(home, NO_USERS)
+        await home.watcher.look()
+        assert not users.exists()
+        assert home.said() == ""
+        users.mkdir()
+        await home.watcher.look()
+        assert users.is_dir()
+        assert "watch/users/ is no source" in home.said()
+        reconfigure(home, CONFIG)
+        home.drop("a.txt", "1\n", "users")
+        await looked(home, clock)
+        assert [batch.source for batch in home.store.batches.all()] == ["users"]
+
+
 async def test_another_settle_time_holds_for_files_that_are_there(tmp_path: Path) -> None:
     """A file that rests is taken as soon as it has rested for the new time."""
     clock = HandClock()
@@ -66,6 +88,23 @@ async def test_another_settle_time_holds_for_files_that_are_there(tmp_path: Path
         reconfigure(home, CONFIG)
         await home.watcher.look()
         assert not path.exists()
+
+
+async def test_a_source_that_goes_while_its_file_is_loaded_costs_its_estimate_alone(tmp_path: Path) -> None:
+    """The IDs are taken in, and the receipt says why nobody can tell what they would take."""
+    async with house(tmp_path) as home:
+        load = home.store.batches.load_chunk
+
+        async def reloaded(batch: Batch, keys: list[str], line: int) -> tuple[Batch, int]:
+            reconfigure(home, NO_USERS)
+            return await load(batch, keys, line)
+
+        home.store.batches.load_chunk = reloaded  # type: ignore[method-assign] # where a reload meets the loading
+        batch = await home.loader.take(home.drop("ids.txt", lines(numbers(3)), "users"), "users")
+        assert batch
+        assert home.ids(batch) == 3
+        said = (home.folder(batch) / "receipt.txt").read_text()
+        assert "estimate       none: the source users is no longer in the configuration\n" in said
 
 
 async def test_a_loading_that_waited_for_its_source_goes_on_when_it_is_back(tmp_path: Path) -> None:

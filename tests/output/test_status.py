@@ -8,6 +8,7 @@ from collector.model import (
     BatchState,
     Gone,
     Live,
+    Outlook,
     PutOff,
     SourceLive,
     State,
@@ -15,10 +16,11 @@ from collector.model import (
     Wait,
     Why,
     Window,
+    WindowAhead,
 )
 from collector.output.snapshot import Snapshot, SourceStatus, Spent
 from collector.output.status import snapshot
-from collector.output.text import SPENT, text
+from collector.output.text import SPENT, batch_text, text
 from collector.sources.spec import Price, Spec
 from collector.store.store import Store
 from tests.output.given import LIVE, SPECS, Standing, found, live, recorded, taken_in
@@ -189,15 +191,17 @@ async def test_the_text_fits_its_width_and_obeys_nobody(store: Store, clock: Sta
     """No line is longer than a terminal, and no file name moves its cursor."""
     await taken_in(store, [str(number) for number in range(12)], name="x\x1b[2J" + "y" * 90)
     state = live(
-        waiting=(Wait("posts", clock.wall() + 60, 2, "window spent"),),
+        waiting=(Wait("posts", clock.wall() + 60, 2, "window spent", ("posts",), "1000 calls in 15 min"),),
         budgets={"posts": (Window(900, 900.0, 900, 0, clock.wall() + 60),)},
         sources={"posts": SourceLive("down", "it does not answer " * 20)},
     )
-    page = text(taken(store, clock, state))
+    got = taken(store, clock, state)
+    page = text(got)
     assert max(map(len, page.splitlines())) <= 80
+    assert max(map(len, batch_text(got.batches[0], got, got.now).splitlines()[2:])) <= 80
     assert "\x1b" not in page
     assert "12 IDs = 0 found + 0 gone + 0 invalid + 0 failed + 0 cancelled + 12 open" in page
-    assert "waiting for budget posts: 2 IDs until 2027-01-15 08:01:00Z (window spent)" in page
+    assert "waiting for budget posts: 2 IDs until 2027-01-15 08:01:00Z (window" in page
 
 
 async def test_the_text_says_where_the_time_of_a_source_went(store: Store, clock: Standing) -> None:
@@ -244,6 +248,33 @@ async def test_a_priced_source_says_what_its_items_came_to(store: Store, clock: 
     assert "comes on top" in " ".join(pages[1].split())
     assert "spent" not in pages[2]
     assert msgspec.json.encode(told(Price(call=0.01))) == b'{"state":"running","why":null}'
+
+
+async def test_a_time_that_no_calendar_has_is_null(store: Store, clock: Standing) -> None:
+    """A limit of one call in ten thousand years is somebody's slip, and no reason to fall over."""
+    await taken_in(store, [str(number) for number in range(300)])
+    late = clock.wall() + 4e11
+    never = Outlook((WindowAhead("posts", "calls", 1, 4e11, 0, ((4e11, 1),)),), round_trip=0.2)
+    state = live(
+        outlook=lambda _: never,
+        waiting=(Wait("posts", late, 2, "window spent"),),
+        budgets={"posts": (Window(1, 4e11, 1, 0, late),)},
+    )
+    got = taken(store, clock, state)
+    assert [got.finish_from, got.finish_at, got.finish_to, got.batches[0].finish_at] == [None] * 4
+    assert (got.waiting[0].until, got.budgets["posts"][0].resets_at) == (None, None)
+    assert "waiting for budget posts: 2 IDs (window spent)" in text(got)
+
+
+async def test_an_end_that_may_lie_behind_all_calendars_is_told_in_words(store: Store, clock: Standing) -> None:
+    """What can still be told of it stands beside them."""
+    await taken_in(store, ["1"])
+    now = taken(store, clock)
+    soon = msgspec.structs.replace(now, finish_from=now.now, finish_at=now.now, finish_to=None)
+    said = " ".join(text(soon).split())
+    assert "done about 2027-01-15 08:00:00Z, in 0 s, not before 2027-01-15 08:00:00Z, perhaps after the year" in said
+    late = msgspec.structs.replace(soon, finish_at=None)
+    assert "done after the year 9998, and not before 2027-01-15 08:00:00Z" in text(late)
 
 
 async def test_a_paused_batch_has_no_finish_time(store: Store, clock: Standing) -> None:

@@ -42,6 +42,17 @@ async def test_while_the_service_works_its_last_commit_is_seen(store: Store) -> 
         assert (look.open_jobs("users"), look.has_items("users")) == (0, False)
 
 
+async def test_an_empty_file_is_no_database(tmp_path: Path) -> None:
+    """A disk that was full, or a `touch`: the next start begins it, and until then nothing is known."""
+    path = tmp_path / "collector.db"
+    path.touch()
+    with looking(path) as look:
+        assert look is None
+    async with stores.opened(path, Clock()) as store:
+        await collect(store)
+        assert seen(path)[0] == 1
+
+
 async def test_when_no_service_runs_no_file_is_left_behind(tmp_path: Path) -> None:
     """A file of another user's beside the database could keep the service from starting."""
     path = tmp_path / "collector.db"

@@ -31,7 +31,7 @@ class Orders:
         """Their paths."""
         return [
             web.post("/resume", self.resume_all),
-            web.post("/sources/{source}/resume", self.resume_one),
+            web.post("/sources/{source:[^/]*}/resume", self.resume_one),  # one without a name is an unknown one
             web.post("/reload", self.read_again),
         ]
 

@@ -86,7 +86,7 @@ def _window(family: Mapping[str, str]) -> float | None:
     if not interval:
         return None
     try:
-        return quantity.seconds(interval + "s" if _NUMBER.fullmatch(interval) else interval)
+        return quantity.seconds(interval + "s" if _NUMBER.fullmatch(interval) else interval.lower())
     except ValueError:
         return None
 

@@ -9,12 +9,15 @@ from zoneinfo import ZoneInfo
 
 from collector import quantity
 
-_LIMIT = re.compile(r"\s*([0-9][0-9_]*)(?:\s+(calls|items|units))?\s*/\s*([^/]+?)(?:\s+at\s+(\S+)\s+(\S+))?\s*")
+_COUNTED = re.compile(r"\s*([0-9][0-9_]*)(?:\s+(\S.*?))?\s*")
+_SEPARATED = re.compile(r"\s*([0-9]{1,3}(?:[,.' ][0-9]{3})+)(?![0-9])")
+_AT = re.compile(r"\s+at(?:\s+|$)")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _DAY = 86_400.0
+_MOST, _SHORTEST = 10**12, 0.1  # of a count; of a window, in seconds
 
 EXPECTED = 'a count and a duration, as in "900/15m", "1/1s" or "3000000 items/30d"'
-_EXPECTED_AT = 'a time and a zone, as in "10000 units/1d at 00:00 America/Los_Angeles"'
+_AS_IN = 'as in "10000 units/1d at 00:00 America/Los_Angeles"'
 _EXPECTED_PART = "with `at`, a day or a whole part of one (1d, 12h, 1h): where a longer window begins nobody can tell"
 
 
@@ -35,16 +38,21 @@ class Alignment:
     zone: str
 
     @classmethod
-    def parse(cls, hour: str, zone: str) -> "Alignment":
-        """The alignment that the two words declare; ValueError with what is expected otherwise."""
+    def parse(cls, text: str) -> "Alignment":
+        """The alignment that a time and a zone declare; ValueError with what is expected otherwise."""
+        hour, *zones = text.split() or [""]
         found = _TIME.fullmatch(hour)
-        try:
-            ZoneInfo(zone)
-        except (ValueError, OSError, LookupError) as error:
-            raise ValueError(_EXPECTED_AT) from error
+        if len(zones) > 1 or not (found or zones or hour[:1].isdigit()):
+            raise ValueError(f"a time and a zone, {_AS_IN}")
         if found is None:
-            raise ValueError(_EXPECTED_AT)
-        return cls(int(found[1]), int(found[2]), zone)
+            raise ValueError(f"a time from 00:00 to 23:59 ({hour!r} is none)")
+        if not zones:
+            raise ValueError(f"a zone after the time, {_AS_IN}")
+        try:
+            ZoneInfo(zones[0])
+        except (ValueError, OSError, LookupError) as error:
+            raise ValueError(f"a zone by its name, as in America/Los_Angeles or UTC ({zones[0]!r} is none)") from error
+        return cls(int(found[1]), int(found[2]), zones[0])
 
     def next(self, wall: float, period: float) -> float:
         """The first beginning of a window after a wall time; `period` is a day or a whole part of one, in seconds."""
@@ -75,16 +83,36 @@ class Limit:
     @classmethod
     def parse(cls, text: str) -> "Limit":
         """The limit that the text declares; ValueError with what is expected otherwise."""
-        found = _LIMIT.fullmatch(text)
-        if not found or int(found[1]) < 1:
+        counted, slash, window = text.partition("/")
+        count, unit = _counted(counted)
+        if not slash:
             raise ValueError(EXPECTED)
-        seconds, at = quantity.seconds(found[3]), Alignment.parse(found[4], found[5]) if found[4] else None
+        length, *clock = _AT.split(window.strip(), maxsplit=1)
+        seconds, at = quantity.seconds(length), Alignment.parse(clock[0]) if clock else None
+        if seconds < _SHORTEST:
+            raise ValueError("a window of at least 100 ms")
         if at and (seconds > _DAY or _DAY % seconds):
             raise ValueError(_EXPECTED_PART)
-        return cls(int(found[1]), seconds, Unit(found[2] or Unit.CALLS), at)
+        return cls(count, seconds, unit, at)
 
     def __str__(self) -> str:
         return f"{self.count} {self.unit} in {quantity.spoken(self.seconds)}" + (f" {self.at}" if self.at else "")
+
+
+def _counted(text: str) -> tuple[int, Unit]:
+    """Count and unit, as in `3_000_000 items`."""
+    if odd := _SEPARATED.match(text):
+        meant = int(re.sub("[^0-9]", "", odd[1])[:15])
+        raise ValueError(f"a count written as {meant} or {meant:_}")
+    found = _COUNTED.fullmatch(text)
+    digits = found[1].replace("_", "").lstrip("0") if found else ""
+    if not (found and digits):
+        raise ValueError(EXPECTED)
+    if len(digits) > len(str(_MOST)) or int(digits) > _MOST:
+        raise ValueError(f"a count of at most {_MOST}")
+    if found[2] and found[2] not in list(Unit):
+        raise ValueError(f"calls, items or units after the count ({found[2]!r} is none of them)")
+    return int(digits), Unit(found[2] or Unit.CALLS)
 
 
 def strictest(limits: Iterable[Limit]) -> tuple[Limit, ...]:

@@ -72,4 +72,7 @@ def _connected(config: Config) -> Iterator[_Connection]:
 def _nobody(config: Config) -> str:
     if holder := lock.holder(config.root):
         return f"{holder} holds {config.root} but does not answer yet: it starts or stops at this moment"
-    return f"no service is running in {config.root}; `{option.hint('run', config.path)}` starts one"
+    said = f"no service is running in {config.root}; `{option.hint('run', config.path)}` starts one"
+    if (config.root / "lock").exists():  # it is never removed
+        return said
+    return f"{said}; if `root` was changed while one ran, stop that one first: it still works in the folder before"

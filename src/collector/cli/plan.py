@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collector.intake.preview import Preview
     from collector.sources.plan import Change, Plan, Terms
 
-_LAST = 253_370_764_800.0  # the last wall time that any zone can still tell: the end of the year 9998
 _QUIET = 2.0  # seconds until progress is shown, and from one line to the next
 
 
@@ -116,6 +115,9 @@ def _previewed(
         return preview(path, spec.match, named, collected or (lambda _: ()), progress)
     except UnreadableFile as error:
         raise CollectorError(f"{plain(path.name)} would be rejected: {error}") from error
+    except OSError as error:
+        where = error.filename or path
+        raise CollectorError(f"cannot read {plain(str(where))}: {error.strerror or error}") from error
     finally:
         progress.end()
 
@@ -227,16 +229,10 @@ def _open_already(answer: _Answer) -> list[str]:
 
 def _moment(wall: float) -> str:
     from collector.cli.screen import clock_time
+    from collector.clock import BEYOND, told
 
-    stamped = _stamped(wall)
-    return clock_time(stamped) if stamped else "after the year 9998"
-
-
-def _stamped(wall: float) -> str | None:
-    """A time as it is shown to programs; None for one that no calendar has."""
-    from collector.clock import stamp
-
-    return stamp(wall) if wall < _LAST else None
+    stamped = told(wall)
+    return clock_time(stamped) if stamped else BEYOND
 
 
 def _facts(answer: _Answer) -> dict[str, Any]:
@@ -266,6 +262,8 @@ def _facts(answer: _Answer) -> dict[str, Any]:
 
 
 def _figures(made: Plan) -> dict[str, Any]:
+    from collector.clock import told
+
     now, span, money = time.time(), made.span, made.price
     seconds = {"earliest": span.earliest, "likely": span.likely, "latest": span.latest}
     return {
@@ -284,6 +282,6 @@ def _figures(made: Plan) -> dict[str, Any]:
             for taken in made.taken
         ],
         "seconds": seconds,
-        "finish": {name: _stamped(now + after) for name, after in seconds.items()},
+        "finish": {name: told(now + after) for name, after in seconds.items()},
         "price": money and {"least": money.least, "most": money.most, "currency": money.currency},
     }

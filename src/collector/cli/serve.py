@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Log JSON lines, on a terminal too.")
 def run(config_path: Path | None, verbose: bool, as_json: bool) -> None:
     """Run the service: take in what is dropped, ask, write the results. Ctrl-C or SIGTERM stops it."""
+    # It asks for a reload, and what starts reads its configuration anyway; unheeded it would end the process.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from collector.app import App
     from collector.errors import CollectorError
     from collector.host import logs

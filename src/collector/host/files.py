@@ -1,7 +1,8 @@
-"""Files that are there in one piece or not at all: written beside their name, made durable, renamed.."""
+"""Files that are there in one piece or not at all: written beside their name, made durable, renamed; and read whole."""
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedWriter
@@ -61,6 +62,24 @@ def write(path: Path, text: str, *, durable: bool = True) -> None:
     """Writes a whole small file; what UTF-8 cannot hold is escaped."""
     with whole(path, durable=durable) as part:
         part.add(text.encode(errors="backslashreplace"))
+
+
+def regular(path: Path, most: int) -> bytes:
+    """The bytes of a small regular file, without waiting for anybody; OSError where it is none or has more than `most`.
+
+    A FIFO, a terminal or another end of a pipe would hold the reading thread, and with it a stop, for ever.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        with open(handle, "rb", closefd=False) as file:
+            data = file.read(most + 1)
+    finally:
+        os.close(handle)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", str(path))
+    return data
 
 
 def sync(folder: Path) -> None:

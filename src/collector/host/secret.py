@@ -3,6 +3,10 @@
 import os
 from pathlib import Path
 
+from collector.host.files import regular
+
+_MOST = 65_536  # bytes
+
 
 class Secret:
     """A value whose text and repr are `***`; `reveal()` is called where it goes on the wire and nowhere else."""
@@ -41,7 +45,7 @@ def from_environment(name: str) -> Secret:
 def from_file(path: Path) -> Secret:
     """A file's text without the white space around it; LookupError says what is missing."""
     try:
-        value = path.read_text(encoding="utf-8").strip()
+        value = regular(path, _MOST).decode("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise LookupError(f"a readable text file {path} ({getattr(error, 'strerror', None) or error})") from error
     if not value:

@@ -246,9 +246,15 @@ class Loader:
     def _begun(self, batch: Batch, layout: str, sample: Sequence[str] = ()) -> Receipt:
         """What can be said of a batch without its file."""
         ids, now = self._store.books.of(batch.id).total, self._clock.wall()
-        terms = estimate.terms(self._config, batch.source, sample)
-        said = estimate.estimate(plan(ids, terms), terms)
+        said = self._estimated(batch.source, ids, sample)
         return Receipt(batch.id, batch.file or "", batch.source, now, layout, ids, ids, said)
+
+    def _estimated(self, source: str, ids: int, sample: Sequence[str]) -> tuple[str, ...]:
+        """A courtesy: a reload may have taken the source away since the loading began, and the IDs are taken in."""
+        if source not in self._config.sources:
+            return (f"none: the source {source} is no longer in the configuration",)
+        terms = estimate.terms(self._config, source, sample)
+        return estimate.estimate(plan(ids, terms), terms)
 
     async def _open_without_file(self, batch: Batch, why: str = "the file is gone") -> Batch:
         lost = f"ONLY PART OF THE FILE WAS TAKEN IN, up to line {batch.line:,}: {why}. Drop it again for the rest."

@@ -84,10 +84,14 @@ def _facts(receipt: Receipt) -> str:
         "IDs taken in": f"{receipt.ids:,}",
         "repeats": f"{receipt.repeats:,}",
         "refused lines": f"{receipt.refused:,}",
-        "estimate": receipt.estimate,
+        "estimate": [line for said in receipt.estimate for line in _wrapped(said)],
         "SHA-256": receipt.digest,
     }
     return "".join(row(name, *([value] if isinstance(value, str) else value)) for name, value in facts.items())
+
+
+def _wrapped(line: str) -> list[str]:
+    return textwrap.wrap(line, _WIDTH - _MARGIN, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def _refusals(receipt: Receipt) -> str:

@@ -57,6 +57,7 @@ class Watcher:
     def __init__(self, config: Config, loader: Loader, clock: Clock) -> None:
         self._config, self._loader, self._clock = config, loader, clock
         self._folders = _folders(config)
+        self._gone: set[Path] = set()  # folders of sources that are, to be taken away where they are empty
         self.ready = asyncio.Event()  # the folders are there, and what is dropped is noticed at once
         self._wake = asyncio.Event()
         self._arrivals = Arrivals(config.service.settle, clock)
@@ -68,7 +69,8 @@ class Watcher:
 
     def reconfigure(self, config: Config) -> None:
         """Takes up another configuration, and tries again what was left under the one before."""
-        self._config, self._folders = config, _folders(config)
+        before, self._config, self._folders = self._folders, config, _folders(config)
+        self._gone = (self._gone | before.keys()) - self._folders.keys()
         self._arrivals.settle = config.service.settle
         self._every = min(SCAN, config.service.settle)
         self._left.clear()
@@ -94,6 +96,7 @@ class Watcher:
     async def look(self) -> None:
         """One scan: goes on with what was being taken in, and takes in every file that is complete."""
         await self._go_on()
+        await self._take_away()
         await self._follow()
         before = self._arrivals.paths()
         entries = await thread.run(self._scan)
@@ -108,6 +111,11 @@ class Watcher:
         if now >= self._loading_again and self._loader.unfinished():
             await self._loader.go_on()
             self._loading_again = self._clock.mono() + AGAIN
+
+    async def _take_away(self) -> None:
+        gone, self._gone = self._gone, set()
+        for folder in gone:
+            await thread.run(lambda: _unmade(folder))  # noqa: B023 # awaited at once
 
     async def _follow(self) -> None:
         """Folders that are missing are made; all are watched."""
@@ -227,6 +235,13 @@ def _made(folder: Path) -> int:
     folder.parent.mkdir(parents=True, exist_ok=True)
     files.make_like_parent(folder)
     return os.stat(folder).st_ino
+
+
+def _unmade(folder: Path) -> None:
+    """Takes a watch folder away that this user made, if nothing is in it."""
+    with suppress(OSError):
+        if os.stat(folder).st_uid == os.geteuid():
+            folder.rmdir()
 
 
 def _names(folder: Path, source: str | None) -> dict[str, Entry]:

@@ -6,7 +6,7 @@ from functools import partial
 
 from collector import __version__
 from collector.budget.forecast import Span
-from collector.clock import Clock, stamp
+from collector.clock import Clock, stamp, told
 from collector.model import BatchId, BatchState, Live, SourceLive, State, Wait, Window
 from collector.output.finish import Finish, Work
 from collector.output.recent import Finishes
@@ -83,7 +83,7 @@ def batch_status(books: Books, batch: Batch, air: Air | None = None, ends: Finis
         folder=batch.folder,
         warnings=batch.warnings,
         created_at=stamp(batch.created_at),
-        finished_at=_stamp(batch.finished_at),
+        finished_at=told(batch.finished_at),
         line=batch.line,
         lines=batch.lines,
         refused=batch.refused,
@@ -128,7 +128,7 @@ def _more_to_come(batch: Batch, books: Books) -> bool:
 
 def _window(window: Window) -> WindowStatus:
     length = int(window.window_s) if window.window_s == int(window.window_s) else window.window_s
-    return WindowStatus(window.limit, length, window.used, window.left, _stamp(window.resets_at), window.unit)
+    return WindowStatus(window.limit, length, window.used, window.left, told(window.resets_at), window.unit)
 
 
 def _source(name: str, source: SourceLive, specs: Mapping[str, Spec], store: Store) -> SourceStatus:
@@ -140,7 +140,7 @@ def _source(name: str, source: SourceLive, specs: Mapping[str, Spec], store: Sto
 
 
 def _waiting(wait: Wait) -> Waiting:
-    return Waiting(wait.budget, _stamp(wait.until), wait.jobs, wait.why, wait.window, wait.sources)
+    return Waiting(wait.budget, told(wait.until), wait.jobs, wait.why, wait.window, wait.sources)
 
 
 def _troubles(
@@ -176,8 +176,4 @@ def _no_source(batch: Batch) -> str:
 
 def _range(span: Span | None) -> dict[str, str | None]:
     earliest, likely, latest = (span.earliest, span.likely, span.latest) if span else (None, None, None)
-    return {"finish_from": _stamp(earliest), "finish_at": _stamp(likely), "finish_to": _stamp(latest)}
-
-
-def _stamp(wall: float | None) -> str | None:
-    return None if wall is None else stamp(wall)
+    return {"finish_from": told(earliest), "finish_at": told(likely), "finish_to": told(latest)}

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping
 
 from collector import quantity
-from collector.clock import unstamp
+from collector.clock import BEYOND, unstamp
 from collector.model import TERMINAL, Why
 from collector.output.estimate import money
 from collector.output.snapshot import BatchStatus, JobCounts, Snapshot, Spent, Waiting, WindowStatus
@@ -30,7 +30,7 @@ def text(snapshot: Snapshot, width: int = 80) -> str:
     lines = [f"collector {snapshot.version} is {snapshot.state}, since {moment(snapshot.started_at)}"]
     lines += [line for trouble in snapshot.troubles for line in _alarm(trouble.where, trouble.what, width)]
     lines += ["", f"{bar(jobs, width - 9)} {_percent(jobs)}", *_wrapped(books(jobs), width)]
-    lines += [_in_the_air(snapshot), *_waits(snapshot)]
+    lines += [_in_the_air(snapshot), *_waits(snapshot, width)]
     lines += [*_finish(snapshot, snapshot.now, width), "", *_batches(snapshot.batches, width)]
     lines += [""] * bool(snapshot.budgets)
     for name, windows in snapshot.budgets.items():
@@ -59,7 +59,7 @@ def batch_text(batch: BatchStatus, snapshot: Snapshot | None, now: str, width: i
         source = snapshot.sources.get(batch.source)
         if source and source.state != "running":
             lines += _wrapped(f"source {batch.source} is {source.state}: {source.why}", width)
-        lines += [*_waits(snapshot, batch.source), *_finish(batch, now, width)]
+        lines += [*_waits(snapshot, width, batch.source), *_finish(batch, now, width)]
     return _page(lines)
 
 
@@ -101,23 +101,26 @@ def _in_the_air(snapshot: Snapshot) -> str:
     return f"in the air: {calls:,} call{'' if calls == 1 else 's'} with {snapshot.jobs.running:,} IDs"
 
 
-def _waits(snapshot: Snapshot, only: str | None = None) -> list[str]:
-    return [
-        f"waiting for budget {wait.budget}: {wait.jobs:,} IDs"
-        f"{f' until {moment(wait.until)}' if wait.until else ''} ({why(wait)})"
-        for wait in snapshot.waiting
-        if only is None or only in wait.sources
-    ]
+def _waits(snapshot: Snapshot, width: int, only: str | None = None) -> list[str]:
+    lines = []
+    for wait in snapshot.waiting:
+        if only is None or only in wait.sources:
+            until = f" until {moment(wait.until)}" if wait.until else ""
+            lines += _wrapped(f"waiting for budget {wait.budget}: {wait.jobs:,} IDs{until} ({why(wait)})", width)
+    return lines
 
 
 def ends(end: Snapshot | BatchStatus, now: str, shown: Callable[[str], str]) -> str | None:
     """When it is done, with its range, in times as `shown` tells them; None where nobody can tell."""
-    if end.finish_at is None or end.finish_from is None or end.finish_to is None:
+    if end.finish_from is None:
         return None
-    likely, earliest, latest = shown(end.finish_at), shown(end.finish_from), shown(end.finish_to)
-    left = quantity.spoken(max(unstamp(end.finish_at) - unstamp(now), 0.0))
     more = ", and later with what is still to come" if isinstance(end, Snapshot) and end.at_least else ""
-    return f"about {likely}, in {left}, between {earliest} and {latest}{more}"
+    earliest, latest = shown(end.finish_from), shown(end.finish_to) if end.finish_to else BEYOND
+    if end.finish_at is None:
+        return f"{BEYOND}, and not before {earliest}{more}"
+    left = quantity.spoken(round(max(unstamp(end.finish_at) - unstamp(now), 0.0)))
+    between = f"between {earliest} and {latest}" if end.finish_to else f"not before {earliest}, perhaps {BEYOND}"
+    return f"about {shown(end.finish_at)}, in {left}, {between}{more}"
 
 
 def _finish(end: Snapshot | BatchStatus, now: str, width: int) -> list[str]:
@@ -167,7 +170,7 @@ def _shares(spent: Mapping[Why, float]) -> str:
     total = sum(spent.values())
     ranked = sorted(spent.items(), key=lambda entry: (-entry[1], entry[0]))
     shown = [f"{100 * seconds / total:.0f} % {SPENT[why]}, " for why, seconds in ranked if seconds >= total / 200]
-    return f"{''.join(shown)}over {quantity.spoken(total)}"
+    return f"{''.join(shown)}over {quantity.spoken(round(total))}"
 
 
 def _alarm(where: str, what: str, width: int) -> list[str]:

@@ -22,13 +22,9 @@ from yarl import URL
 from collector import quantity
 from collector.budget.limit import Limit, Unit
 from collector.errors import Problem
+from collector.sources.fault import problems_of
 
-# Keys that users of a later version have in their files.
-_LATER = (
-    *("min_free", "notify", "allow_remote", "use", "call", "next", "max_pages", "from", "max_children"),
-    *("on", "auth", "options", "columns"),
-)
-_PASSWORD = re.compile(r"//[^/@]+@")
+MOST = 10**9  # of a price, a cost, the objects of an answer: what no API has, and floats can reckon with
 PLACE = re.compile(r"\{(id|ids|secret\.([A-Za-z0-9_-]+))\}")
 _ODD = re.compile(r"\{[A-Za-z][\w. -]*\}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -104,7 +100,27 @@ def _written(read: Callable[[str], object], expected: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def _text_or_whole(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("a text or a whole number")
+    return value
+
+
+def _column(value: object) -> object:
+    if isinstance(value, bool) or not (isinstance(value, str) or (isinstance(value, int) and value >= 1)):
+        raise ValueError("the header of a column, or its number from 1")
+    return value
+
+
+def _currency(text: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", text):
+        raise ValueError('three capital letters, as in "USD"')
+    return text
+
+
 Path = Annotated[str, AfterValidator(_path)]
+TextOrWhole = Annotated[str | int, BeforeValidator(_text_or_whole)]
+Rate = Annotated[float, Field(ge=0, le=MOST, allow_inf_nan=False)]
 Seconds = Annotated[float, _written(quantity.seconds, quantity.DURATION)]
 Size = Annotated[int, _written(quantity.size, quantity.SIZE)]
 # TOML has lists only, and a strict model would refuse one for a tuple.
@@ -137,10 +153,10 @@ class GoneRule(Strict):
 class Price(Strict):
     """What the API charges: for an object, for a call, and for each object at a path beside them."""
 
-    item: Annotated[float, Field(ge=0, strict=False, allow_inf_nan=False)] = 0.0
-    call: Annotated[float, Field(ge=0, strict=False, allow_inf_nan=False)] = 0.0
-    also: dict[Path, Annotated[float, Field(ge=0, strict=False, allow_inf_nan=False)]] = {}
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    item: Rate = 0.0
+    call: Rate = 0.0
+    also: dict[Path, Rate] = {}
+    currency: Annotated[str, AfterValidator(_currency)] = "USD"
 
 
 class Spec(Strict):
@@ -148,10 +164,10 @@ class Spec(Strict):
 
     url: Annotated[str, AfterValidator(_url)]
     method: Literal["GET", "POST", "PUT"] = "GET"
-    params: dict[str, str | int] = {}
+    params: dict[str, TextOrWhole] = {}
     headers: dict[Annotated[str, AfterValidator(_header)], Annotated[str, AfterValidator(_one_line)]] = {}
     body: Any = Field(default=None, alias="json")
-    form: dict[str, str | int] = {}
+    form: dict[str, TextOrWhole] = {}
     pack: Annotated[int, Field(ge=1, le=10_000)] = 1
     join: Annotated[str, Field(min_length=1)] = ","
     each: Annotated[str, AfterValidator(_each)] = "{id}"
@@ -164,14 +180,14 @@ class Spec(Strict):
     limit: Limits = ()
     window: Literal["auto", "plain"] = "auto"
     budget: str | None = None
-    per_call: Annotated[int, Field(ge=1)] | None = None
-    cost: Annotated[int, Field(ge=1)] = 1
+    per_call: Annotated[int, Field(ge=1, le=MOST)] | None = None
+    cost: Annotated[int, Field(ge=1, le=MOST)] = 1
     price: Price | None = None
     parallel: Annotated[int, Field(ge=1, le=1_000)] = 8
     timeout: Seconds = 30.0
     max_bytes: Size = 32_000_000
     tries: Annotated[int, Field(ge=1, le=100)] = 5
-    column: str | Annotated[int, Field(ge=1)] | None = None
+    column: Annotated[str | int | None, BeforeValidator(_column)] = None
     recollect: Literal["missing", "always"] = "missing"
 
     @cached_property
@@ -237,30 +253,6 @@ def read(name: str, table: Mapping[str, Any]) -> tuple[Spec | None, list[Problem
     except ValidationError as error:
         return None, problems_of(error, where) + problems
     return (None if problems else spec), problems
-
-
-def problems_of(error: ValidationError, where: str) -> list[Problem]:
-    """What pydantic found, as key, value and what is expected."""
-    found = []
-    for fault in error.errors(include_url=False):
-        key = ".".join([where, *map(str, fault["loc"])]).strip(".")
-        match fault["type"]:
-            case "missing":
-                found.append(Problem(key, "(not there)", "a value"))
-            case "extra_forbidden":
-                later = (
-                    "no such key in this version" if fault["loc"][-1] in _LATER else "no such key; is it spelled right?"
-                )
-                found.append(Problem(key, repr(fault["input"]), later))
-            case "tuple_type":
-                found.append(Problem(key, repr(fault["input"]), 'a list, as in ["…"]'))
-            case _ if key.endswith(".url"):
-                shown = _PASSWORD.sub("//***@", repr(fault["input"]))
-                found.append(Problem(key, shown, fault["msg"].removeprefix("Value error, ")))
-            case _:
-                said = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-                found.append(Problem(key, repr(fault["input"]), said))
-    return found
 
 
 def _contradictions(where: str, table: Mapping[str, Any]) -> list[Problem]:

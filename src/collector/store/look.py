@@ -48,7 +48,7 @@ class Look:
 
 @contextmanager
 def looking(path: Path) -> Iterator[Look | None]:
-    """A look at the database in a file, None where there is none; StoreError when it cannot be read."""
+    """A look at the database in a file; None without one or with an empty one, StoreError when it cannot be read."""
     wal, shm = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
     if not path.exists():
         yield None
@@ -63,9 +63,10 @@ def looking(path: Path) -> Iterator[Look | None]:
         with closing(sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, isolation_level=None)) as connection:
             connection.execute("PRAGMA query_only = ON")
             [(application,)] = connection.execute("PRAGMA application_id")
-            if application != OURS:
+            [(tables,)] = connection.execute("SELECT count(*) FROM sqlite_schema")
+            if tables and application != OURS:
                 raise StoreError(f"{path} is a database of another program")
-            yield Look(connection)
+            yield Look(connection) if tables else None
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be read: {error}") from error
     if not used and wal.exists():
