@@ -155,7 +155,7 @@ class Wait(msgspec.Struct, frozen=True):
 
     budget: str
     until: float | None  # wall time; None where only an answer can tell
-    jobs: int
+    jobs: int  # of calls that are packed and wait; more may be behind them
     why: str
     sources: tuple[str, ...] = ()  # whose calls wait
     window: str = ""  # that is spent, in words
@@ -168,8 +168,10 @@ class Window(msgspec.Struct, frozen=True):
     window_s: float
     used: int
     left: int
-    resets_at: float | None  # wall time
+    resets_at: float | None  # wall time when all of it is free; None where it is now
     unit: str = "calls"  # or items, units
+    next_at: float | None = None  # wall time when the first of a spent window is free
+    at: str = ""  # where it begins by a clock, in words
 
 
 class WindowAhead(msgspec.Struct, frozen=True):

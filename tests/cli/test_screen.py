@@ -52,7 +52,9 @@ SNAPSHOT = Snapshot(
     calls_in_the_air=4,
     waiting=(Waiting("posts", "2026-11-22T08:15:00.000Z", 40, "window spent", "900 calls in 15 min", ("posts",)),),
     batches=(BATCH,),
-    budgets={"posts": (WindowStatus(900, 900, 900, 0, "2026-11-22T08:15:00.000Z", "calls"),)},
+    budgets={
+        "posts": (WindowStatus(900, 900, 900, 0, "2026-11-22T08:16:00.000Z", "calls", "2026-11-22T08:15:00.000Z", ""),)
+    },
     sources={"posts": SourceStatus("waiting", None)},
     troubles=(TroubleStatus("warning", "what [bold]was\x1b[2J said", "0007-ids", None),),
 )

@@ -62,7 +62,7 @@ async def test_the_json_has_every_pinned_key(store: Store, clock: Standing) -> N
     assert list(got["batches"][0]["jobs"]) == NINE
     assert got["batches"][0]["id"] == batch.id
     window = {"limit": 900, "window_s": 900, "used": 88, "left": 812, "resets_at": "2027-01-15T08:01:00.000Z"}
-    assert got["budgets"] == {"posts": [window | {"unit": "calls"}]}
+    assert got["budgets"] == {"posts": [window | {"unit": "calls", "next_at": None, "at": ""}]}
     assert isinstance(got["budgets"]["posts"][0]["window_s"], int)
     assert got["sources"] == {"posts": {"state": "running", "why": None}}
     assert got["troubles"] == []
@@ -201,7 +201,7 @@ async def test_the_text_fits_its_width_and_obeys_nobody(store: Store, clock: Sta
     assert max(map(len, batch_text(got.batches[0], got, got.now).splitlines()[2:])) <= 80
     assert "\x1b" not in page
     assert "12 IDs = 0 found + 0 gone + 0 invalid + 0 failed + 0 cancelled + 12 open" in page
-    assert "waiting for budget posts: 2 IDs until 2027-01-15 08:01:00Z (window" in page
+    assert "waiting for budget posts: 12 IDs until 2027-01-15 08:01:00Z (window" in page
 
 
 async def test_the_text_says_where_the_time_of_a_source_went(store: Store, clock: Standing) -> None:

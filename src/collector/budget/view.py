@@ -83,13 +83,16 @@ def _told(told: Told, own: OwnLog, in_air: int, now: float, clock: Clock) -> Win
     if said is None:
         return _counted(own, now, clock)
     left, until = said
-    return Window(limit.count, limit.seconds, limit.count - left, left, _wall(until, clock))
+    resets_at = _wall(until, clock)
+    return Window(limit.count, limit.seconds, limit.count - left, left, resets_at, next_at=None if left else resets_at)
 
 
 def _counted(own: OwnLog, now: float, clock: Clock) -> Window:
     limit, used, clear_at = own.limit, own.used(now), own.clear_at(now)
     resets_at = None if clear_at is None else _wall(clear_at, clock)
-    return Window(limit.count, limit.seconds, used, max(0, limit.count - used), resets_at, limit.unit)
+    next_at = _wall(own.free_at(now), clock) if used >= limit.count else None
+    left, at = max(0, limit.count - used), str(limit.at or "")
+    return Window(limit.count, limit.seconds, used, left, resets_at, limit.unit, next_at, at)
 
 
 def _ahead(budget: str, own: OwnLog, clock: Clock, said: tuple[int, float] | None = None) -> WindowAhead:

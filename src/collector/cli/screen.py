@@ -122,8 +122,8 @@ def _row(batch: BatchStatus) -> tuple[RenderableType, ...]:
 def _budget(name: str, window: WindowStatus) -> RenderableType:
     row = Table.grid(padding=(0, 1))
     said = f"{window.used:,} of {window.limit:,} {window.unit} in {quantity.spoken(window.window_s)}"
-    if window.resets_at and not window.left:
-        said += f", the next {clock_time(window.resets_at)}"
+    if window.next_at:
+        said += f", the next {clock_time(window.next_at)}"
     bar = ProgressBar(
         total=max(window.limit, 1),
         completed=min(window.used, window.limit),

@@ -74,6 +74,8 @@ class WindowStatus(msgspec.Struct, frozen=True):
     left: int
     resets_at: str | None
     unit: str  # what it counts: calls, items or units
+    next_at: str | None  # when the first of a spent window is free; `resets_at` is when all of it is
+    at: str  # where its windows begin by a clock, in words; else empty
 
 
 class Spent(msgspec.Struct, frozen=True):

@@ -55,7 +55,7 @@ def snapshot(
         at_least=any(_more_to_come(batch, store.books) for batch in ongoing),
         jobs=_jobs(store.books.total(), _sum(air)),
         calls_in_the_air=live.calls_in_the_air,
-        waiting=tuple(_waiting(wait) for wait in live.waiting),
+        waiting=tuple(_waiting(wait, store.books, ongoing, air) for wait in live.waiting),
         batches=tuple(batch_status(store.books, batch, air, ends) for batch in listed),
         budgets={name: tuple(_window(window) for window in windows) for name, windows in live.budgets.items()},
         sources={name: _source(name, source, specs, store) for name, source in live.sources.items()},
@@ -128,7 +128,8 @@ def _more_to_come(batch: Batch, books: Books) -> bool:
 
 def _window(window: Window) -> WindowStatus:
     length = int(window.window_s) if window.window_s == int(window.window_s) else window.window_s
-    return WindowStatus(window.limit, length, window.used, window.left, told(window.resets_at), window.unit)
+    times = told(window.resets_at), window.unit, told(window.next_at)
+    return WindowStatus(window.limit, length, window.used, window.left, *times, window.at)
 
 
 def _source(name: str, source: SourceLive, specs: Mapping[str, Spec], store: Store) -> SourceStatus:
@@ -139,8 +140,14 @@ def _source(name: str, source: SourceLive, specs: Mapping[str, Spec], store: Sto
     return SourceStatus(source.state, source.why, Spent(amount, price.currency, bool(price.call or price.also)))
 
 
-def _waiting(wait: Wait) -> Waiting:
-    return Waiting(wait.budget, told(wait.until), wait.jobs, wait.why, wait.window, wait.sources)
+def _waiting(wait: Wait, books: Books, ongoing: Sequence[Batch], air: Air) -> Waiting:
+    """With all who are behind it: the queued jobs of its sources too, which no call carries yet."""
+    queued = sum(
+        books.count(batch.id, State.QUEUED) - air.get(batch.id, {}).get(State.QUEUED, 0)
+        for batch in ongoing
+        if batch.state is BatchState.OPEN and batch.source in wait.sources
+    )
+    return Waiting(wait.budget, told(wait.until), max(wait.jobs, queued), wait.why, wait.window, wait.sources)
 
 
 def _troubles(

@@ -156,8 +156,9 @@ def _rate(batch: BatchStatus, now: str) -> list[str]:
 
 
 def _window(window: WindowStatus) -> str:
-    resets = f"; the next is free {moment(window.resets_at)}" if window.resets_at and not window.left else ""
-    return f"{window.used:,} of {window.limit:,} {window.unit} used in {quantity.spoken(window.window_s)}{resets}"
+    following = f"; the next is free {moment(window.next_at)}" if window.next_at else ""
+    length = f"{quantity.spoken(window.window_s)} {window.at}".strip()
+    return f"{window.used:,} of {window.limit:,} {window.unit} used in {length}{following}"
 
 
 def _money(spent: Spent) -> str:
