@@ -14,12 +14,14 @@ import aiohttp
 import pytest
 
 from collector import config
+from collector.budget.limit import Limit
 from collector.clock import unstamp
 from collector.config import Config
 from collector.rehearsal.api import Settings, StandIn
 from collector.rehearsal.posts import NO_FAULTS
-from collector.reload import changes, only_by_restart, removed, settled
+from collector.reload import Reloaded, Reloader, changes, only_by_restart, removed, settled
 
+from .budget import virtual
 from .service import CONFIG, Service, service
 
 IDS = [str(1_500_000_000_000_000_000 + n) for n in range(2_000)]
@@ -264,20 +266,26 @@ async def test_a_source_without_credit_is_resumed_by_command(tmp_path: Path) -> 
             await assert_it_collects(run, api)
 
 
-async def test_a_file_that_is_still_being_written_is_waited_for(tmp_path: Path) -> None:
+def test_a_file_that_is_still_being_written_is_waited_for(tmp_path: Path) -> None:
     """A half of it would be a good configuration without its limit; it is never taken up."""
-    async with StandIn(QUICK) as api:
-        with service(tmp_path, api.url, more='pack = 50\nlimit = ["9/1m"]') as run:
-            await started(run)
-            whole = run.config.read_text().replace("9/1m", "8/1m")
-            with run.config.open("w") as file:
-                file.write(whole[: whole.index("limit =")])
-                file.flush()
-                hang_up(run)
-                file.write(whole[whole.index("limit =") :])
-            assert (await until(run, "config_reloaded"))["changed"] == ["source posts: limit"]
-            assert "limits_removed" not in run.log.read_text()
-            assert [window["limit"] for window in (await status(run))["budgets"]["posts"]] == [8]
+    text = '[source.a]\nurl = "https://api/{id}"\nlimit = ["%s"]\n'
+    running, taken_up = loaded(tmp_path, text % "9/1m"), list[Config]()
+
+    async def reloaded() -> Reloaded | None:
+        reloader = Reloader(running, taken_up.append, virtual.VirtualClock())
+        work = asyncio.create_task(reloader.run())
+        running.path.write_text(text[: text.index("limit")])
+        asked = reloader.ask()
+        await asyncio.sleep(0.1)
+        running.path.write_text(text % "8/1m")
+        told = await asked
+        work.cancel()
+        return told
+
+    told = virtual.run(reloaded(), patience=0.2)
+    assert told
+    assert told.changed == ("source a: limit",)
+    assert [one.sources["a"].limit for one in taken_up] == [(Limit(8, 60.0),)]
 
 
 async def test_limits_that_are_gone_are_warned_of(tmp_path: Path) -> None:
