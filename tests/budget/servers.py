@@ -26,6 +26,7 @@ class Server:
     style: str = "x"  # x: a moment, rounded up; floor: rounded down; left: seconds to go, rounded down; silent
     skew: float = 0.0
     policy: bool = False  # names its window by `w=`
+    lost: float = 0.0  # the share of answers that come without their headers, as from a gateway
     one_at_a_time: float = 0.0  # seconds that it works on each call, one after the other
     granted: list[float] = field(default_factory=list)
     refused: int = 0
@@ -79,7 +80,7 @@ class Server:
         return self.now + (left % (self.seconds / self.previous) if self.previous else left)
 
     def headers(self) -> dict[str, str]:
-        if self.style == "silent":
+        if self.style == "silent" or (self.lost and self.random.random() < self.lost):
             return {}
         ends = self._ends()
         reset = {"x": math.floor(ends + 1), "floor": math.floor(ends), "left": math.floor(ends - self.now)}[self.style]

@@ -223,3 +223,83 @@ def test_another_user_of_the_key_is_left_a_reserve(path: Path, kind: str, every:
     server = run(main())
     assert server.refused <= 2
     assert server.granted[-1] - server.granted[0] < 9.0 * 360 / (90 - 9.0 / every) + 12
+
+
+@pytest.mark.parametrize(("limit", "seconds", "least"), [(40, 5.0, 0.98), (600, 60.0, 0.99), (900, 900.0, 0.99)])
+@pytest.mark.parametrize("style", ["x", "left"])
+def test_a_window_that_slides_over_each_call_is_followed_by_our_own_log(
+    path: Path, limit: int, seconds: float, least: float, style: str
+) -> None:
+    """Its resets are those of single calls, and what is left at the turn is little: it is no counter that slides."""
+
+    async def main() -> Server:
+        clock = VirtualClock()
+        ledger = ledger_at(path, clock, (Limit(limit, seconds),))
+        server = Server(clock, limit, seconds, kind="moving", style=style)
+        await collect(ledger, server, 3 * limit)
+        return server
+
+    server = run(main())
+    assert server.refused == 0
+    assert server.granted[-1] - server.granted[0] <= 2 * seconds / least + 2
+
+
+@pytest.mark.parametrize("before", [0.02, 0.04, 0.06, 0.1, 8.9, 8.95])
+@pytest.mark.parametrize("style", ["x", "left"])
+def test_a_burst_across_the_turn_of_a_counter_that_slides_brings_no_429(path: Path, before: float, style: str) -> None:
+    """It fills two of the server's windows at once, and our own log lets go of it long before the server does."""
+
+    async def main() -> Server:
+        clock = VirtualClock()
+        server = Server(clock, kind="swc", style=style)
+        await asyncio.sleep(9.0 - server.now % 9.0 + 9.0 - before)
+        await collect(ledger_at(path, clock), server, 270)
+        return server
+
+    assert run(main()).refused == 0
+
+
+@pytest.mark.parametrize(("kind", "most"), [("fixed", 29.0), ("clock", 29.0), ("moving", 30.0), ("swc", 36.0)])
+def test_a_server_that_answers_in_turn_is_no_other_client(path: Path, kind: str, most: float) -> None:
+    """A burst that takes a second comes back as one, and is neither spread for good nor taken for somebody else's."""
+
+    async def main() -> Server:
+        clock = VirtualClock()
+        server = Server(clock, kind=kind, one_at_a_time=0.01)
+        await asyncio.sleep(4.0)
+        await collect(ledger_at(path, clock), server, 360)
+        return server
+
+    server = run(main())
+    assert server.refused == 0
+    assert server.granted[-1] - server.granted[0] <= most
+
+
+@pytest.mark.parametrize("lost", [0.5, 0.95])
+@pytest.mark.parametrize("kind", ["fixed", "clock", "moving"])
+@pytest.mark.parametrize(("limit", "seconds"), [(90, 9.0), (32, 413.0), (780, 88.0)])
+def test_answers_that_lost_their_headers_are_not_taken_for_room(
+    path: Path, limit: int, seconds: float, kind: str, lost: float
+) -> None:
+    """What they counted is subtracted from what the next header says, and at the turn they let nobody out."""
+
+    async def main() -> Server:
+        clock = VirtualClock()
+        server = Server(clock, limit, seconds, kind=kind, lost=lost)
+        await asyncio.sleep(seconds / 3)
+        await collect(ledger_at(path, clock, (Limit(limit, seconds),)), server, 3 * limit)
+        return server
+
+    assert run(main()).refused == 0
+
+
+def test_an_answer_that_took_seconds_is_no_new_window(path: Path) -> None:
+    """Its seconds to the reset were true when they were written."""
+
+    async def main() -> Server:
+        clock = VirtualClock()
+        server = Server(clock, 40, 60.0, style="left", one_at_a_time=0.4)
+        await collect(ledger_at(path, clock, (Limit(40, 60.0),)), server, 100)
+        return server
+
+    assert run(main()).refused == 0

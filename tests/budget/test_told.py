@@ -44,7 +44,7 @@ def test_the_first_call_goes_alone_and_its_headers_free_the_rest() -> None:
 def test_a_first_call_without_headers_leaves_the_own_log() -> None:
     """Whatever became of it."""
     told = window()
-    told.unheard(good=False)
+    told.unheard(good=False, now=0.0)
     assert mode(told) is Mode.BLIND
     assert told.paced
 
@@ -67,8 +67,8 @@ def test_a_call_without_an_answer_counts() -> None:
     """The server may have counted it; the next answer that was sent later puts it right."""
     told = window()
     answer(told, 99, 0.0, 1.0)
-    told.unheard(good=False)
-    told.unheard(good=False)
+    told.unheard(good=False, now=0.0)
+    told.unheard(good=False, now=0.0)
     assert told.left(1.0, 0) == 97
     answer(told, 98, 2.0, 3.0)
     assert told.left(3.0, 0) == 98
@@ -141,11 +141,11 @@ def test_twenty_good_answers_without_headers_make_it_blind() -> None:
     told = window()
     answer(told, 99, 0.0, 1.0)
     for _ in range(19):
-        told.unheard(good=True)
+        told.unheard(good=True, now=0.0)
     assert mode(told) is Mode.HEADERS
-    told.unheard(good=False)
+    told.unheard(good=False, now=0.0)
     assert mode(told) is Mode.HEADERS
-    told.unheard(good=True)
+    told.unheard(good=True, now=0.0)
     assert mode(told) is Mode.BLIND
     answer(told, 50, 2.0, 3.0)
     assert mode(told) is Mode.HEADERS

@@ -166,7 +166,7 @@ class Line:
         now = self._clock.mono()
         for told in self.told:
             if told is not heard:
-                told.unheard(good)
+                told.unheard(good, now)
             if told.log:
                 told.log.answered(now)
         if self._memory:

@@ -37,6 +37,7 @@ class Mark:
     taken: int
     in_air: int  # other calls
     beyond: bool = False  # the headers had left nothing: our own log let it go
+    unheard: int = 0  # calls ever over of which no header told
 
 
 class Told:
@@ -71,6 +72,7 @@ class Told:
         self._turn: int | None = None  # calls ever drawn that this epoch cannot have counted
         self._rest_until = -math.inf
         self._silent = 0
+        self._unheard = 0  # calls over of which no header told
         self._refused = 0  # with calls remaining
 
     @property
@@ -116,9 +118,9 @@ class Told:
     def mark(self, now: float) -> Mark:
         """The window as it is before a draw."""
         if self.log is None:
-            return Mark(0, 0, 0)
+            return Mark(0, 0, 0, unheard=self._unheard)
         beyond = self.until > now and self.left(now, self.log.in_air) < 1
-        return Mark(self.log.used(now), self.log.taken, self.log.in_air, beyond)
+        return Mark(self.log.used(now), self.log.taken, self.log.in_air, beyond, self._unheard)
 
     def hear(self, limit: int | None, remaining: int, until: float, sent_at: float, now: float, mark: Mark) -> bool:
         """Takes up what an answer says; True when it is news that others left nothing."""
@@ -133,14 +135,16 @@ class Told:
         self._choose_mode(limit)
         return self._alone(now) and self.remaining <= 0 < before
 
-    def unheard(self, good: bool) -> None:
+    def unheard(self, good: bool, now: float) -> None:
         """A call is over of which no header told: the server may have counted it."""
         self.remaining -= 1
+        self._unheard += 1
         if self.mode is Mode.UNKNOWN:
             self.mode = Mode.BLIND
-        if self.mode is Mode.HEADERS and good:
-            self._silent += 1
-            if self._silent >= _SILENT:
+        if self.mode is Mode.HEADERS:
+            self._silent += good
+            # A call beyond what was told was to say what is left now, and did not: the next would ask in vain again.
+            if self._silent >= _SILENT or self.until <= now or self.remaining < 0:
                 self.mode = Mode.BLIND
 
     def refused(self, remaining: int | None, now: float) -> None:
@@ -191,12 +195,14 @@ class Told:
 
     def _enter(self, remaining: int, until: float, sent_at: float, now: float, mark: Mark) -> None:
         first, later = self.until == -math.inf, sent_at >= self._known_at
+        left = remaining - (self._unheard - mark.unheard)  # which it may have counted after this one
         self._known_at, self._asked_at = now, sent_at
         self._strange = self._is_strange(remaining, mark)
         # What was sent after all that is known was heard, and finds more than was ever told, was refilled.
         refilled = later and (remaining > self._least or self.smooth or mark.beyond)
-        if self.until <= now or until > self.until + _MOVED or refilled:
-            self.until, self.remaining, self._least = until, remaining, remaining
+        # A reset that is told in seconds to go is as much too late as its answer was slow.
+        if self.until <= now or until - (now - sent_at) > self.until + _MOVED or refilled:
+            self.until, self.remaining, self._least = until, left, remaining
             self._turn = self._begun(remaining, mark)
             self._contested = until - now < _LONG * self._seconds
             if first and until - now <= self._nearest:
@@ -208,7 +214,7 @@ class Told:
                     self._rest(now)
         else:
             self.until, self._least = min(self.until, until), min(self._least, remaining)
-            self.remaining = remaining if later else min(self.remaining, remaining)
+            self.remaining = left if later else min(self.remaining, left)
 
     def _is_strange(self, remaining: int, mark: Mark) -> bool:
         """True where the server counts a good part more than our own log can explain."""
