@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collector.output.snapshot import Snapshot
 
 _EVERY = 1.0  # seconds from one look to the next
+_ZONE = 4  # characters by which the name of a zone is longer than Z
 
 
 @click.command()
@@ -36,7 +37,7 @@ def status(watch: bool, config_path: Path | None, as_json: bool) -> None:
         from collector.cli.screen import local
         from collector.output.text import text
 
-        width = min(max(shutil.get_terminal_size().columns, 60), 120)
+        width = min(max(shutil.get_terminal_size().columns, 60), 120) - _ZONE
         click.echo(local(text(_snapshot(config), width)), nl=False)
 
 
