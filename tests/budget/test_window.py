@@ -72,3 +72,27 @@ def test_no_window_at_the_server_holds_more_than_the_limit(
             own.answered(now)
     verdicts.sort()
     assert all(later - first > seconds for first, later in zip(verdicts, verdicts[count:], strict=False))
+
+
+@settings(deadline=None)
+@given(
+    seconds=st.sampled_from([1.0, 900.0, 2_592_000.0]),
+    steps=st.lists(st.tuples(st.floats(0, 0.3), st.integers(1, 900)), min_size=1, max_size=40),
+    wanted=st.integers(1, 100),
+)
+def test_a_log_in_cells_does_as_the_exact_one_does(seconds: float, steps: list[tuple[float, int]], wanted: int) -> None:
+    """A slot is free no earlier than by the exact log, and later by no more than a thousandth of the window."""
+    limit = Limit(3_000, seconds)
+    celled, exact = OwnLog(limit), OwnLog(limit)
+    exact._width = 0.0
+    now = 0.0
+    for pause, calls in steps:
+        now += pause * seconds
+        for own in (celled, exact):
+            own.take(calls)
+            own.answered(now, calls, calls)
+        assert exact.used(now) <= celled.used(now)
+        at, true = celled.free_at(now, wanted), exact.free_at(now, wanted)
+        assert true <= at <= true + 1.01 * (seconds + slack(seconds)) / 998
+    end = now + seconds + slack(seconds) + 1.01 * seconds / 998 + 0.01
+    assert celled.used(end) == exact.used(end) == 0
