@@ -260,13 +260,14 @@ def _undrawable(
     """Budgets that are not there, and limits under which not a single call could ever go: its own, and those of
     sources that share its budget."""
     found = []
+    limits = identity.limits_of_all(sources, secrets)
     for name, source in sources.items():
         where = f"source.{name}"
         if source.budget is not None and source.budget not in declared:
             names = ", ".join(declared) or "none is declared"
             found.append(Problem(f"{where}.budget", repr(source.budget), f"a declared budget ({names})"))
         shared = budgets.get(source.budget or "")
-        for limit in (*identity.limits(name, sources, secrets), *(shared.limit if shared else ())):
+        for limit in (*limits[name], *(shared.limit if shared else ())):
             if (most := source.most(limit.unit)) > limit.count:
                 key = "cost" if limit.unit is Unit.UNITS else "per_call" if source.per_call else "pack"
                 expected = f"at most {limit.count}, or no call would ever fit into {limit}"

@@ -35,5 +35,12 @@ def sharing(sources: Mapping[str, Spec], secrets: Mapping[str, Secret]) -> list[
 
 def limits(source: str, sources: Mapping[str, Spec], secrets: Mapping[str, Secret]) -> tuple[Limit, ...]:
     """The limits that hold for a source: its own, and stricter ones of those that it shares a budget with."""
-    [group] = [group for group in sharing(sources, secrets) if source in group]
-    return strictest(limit for name in group for limit in sources[name].limit)
+    return limits_of_all(sources, secrets)[source]
+
+
+def limits_of_all(sources: Mapping[str, Spec], secrets: Mapping[str, Secret]) -> dict[str, tuple[Limit, ...]]:
+    """The limits that hold for each source."""
+    found: dict[str, tuple[Limit, ...]] = {}
+    for group in sharing(sources, secrets):
+        found |= dict.fromkeys(group, strictest(limit for name in group for limit in sources[name].limit))
+    return found
