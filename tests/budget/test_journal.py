@@ -33,11 +33,6 @@ class At(Clock):
         return self._boot
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger"
-
-
 def test_what_was_never_answered_counts_as_answered_at_the_start(path: Path) -> None:
     """A send without an answer is as busy as a call of this moment."""
     first = Journal(path, At(100.0))

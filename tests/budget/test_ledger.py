@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,28 +12,11 @@ from collector.budget.ledger import Ledger
 from collector.budget.limit import Limit
 from collector.budget.permit import Permit
 from collector.errors import NoPermit, StoreBusy
+from tests.budget.scene import play
 from tests.budget.virtual import EPOCH, VirtualClock, run
 
-Scene = Callable[[Ledger, VirtualClock], Awaitable[None]]
 NINE = (Limit(90, 9.0),)
 MINUTE = (Limit(1, 60.0),)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger"
-
-
-def play(path: Path, scene: Scene, consumers: int = 16) -> None:
-    """Runs a scene with a ledger of its own."""
-
-    async def main() -> None:
-        clock = VirtualClock()
-        ledger = Ledger.open(path, clock, consumers)
-        await scene(ledger, clock)
-        ledger.close()
-
-    run(main())
 
 
 async def ask(ledger: Ledger, source: str, status: int = 200, headers: Mapping[str, str] = {}) -> Signal:

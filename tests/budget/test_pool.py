@@ -5,7 +5,7 @@ import math
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,30 +20,13 @@ from collector.budget.freeze import Signal
 from collector.budget.ledger import Ledger
 from collector.budget.limit import Limit
 from collector.errors import NoPermit
+from tests.budget.scene import play
 from tests.budget.servers import Server
 from tests.budget.setting import set_clock, settings_of_the_clock, while_running
 from tests.budget.virtual import EPOCH, VirtualClock, run
 
-Scene = Callable[[Ledger, VirtualClock], Awaitable[None]]
 MONEY = (Limit.parse("3000000 items/30d"),)
 HUNDRED = (Limit.parse("100 items/1h"),)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger"
-
-
-def play(path: Path, scene: Scene, consumers: int = 64) -> None:
-    """Runs a scene with a ledger of its own."""
-
-    async def main() -> None:
-        clock = VirtualClock()
-        ledger = Ledger.open(path, clock, consumers)
-        await scene(ledger, clock)
-        ledger.close()
-
-    run(main())
 
 
 async def ask(ledger: Ledger, source: str, keys: int = 1, items: int | None = None, status: int = 200) -> Signal:

@@ -13,11 +13,6 @@ from tests.budget.virtual import VirtualClock, run
 NINE = (Limit(90, 9.0),)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger"
-
-
 def ledger_at(path: Path, clock: VirtualClock, limits: tuple[Limit, ...] = NINE) -> Ledger:
     ledger = Ledger.open(path, clock, 16)
     ledger.declare("x", "id", limits)

@@ -1,6 +1,8 @@
 """What the time of a source goes into."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -13,6 +15,7 @@ from collector.dispatch.dispatcher import Dispatcher
 from collector.dispatch.sight import Sight, sights, why
 from collector.model import BatchId, BatchState, Call, Job, PutOff, Result, Why
 from collector.sources.http import Client
+from collector.sources.spec import Spec
 from collector.store import store as stores
 from collector.store.store import Store
 
@@ -60,16 +63,24 @@ class Scene:
         return why(sights(self.store, self.dispatcher, self.ledger)["posts"])
 
 
+@asynccontextmanager
+async def staged(root: Path, specs: dict[str, Spec], clock: Clock) -> AsyncIterator[tuple[Store, Dispatcher, Ledger]]:
+    """Dispatch in which nobody is at work, over sources that share a budget."""
+    ledger = Ledger.open(root / "ledger", clock, 16)
+    for name, spec in specs.items():
+        ledger.declare(name, "shared", spec.limit)
+    async with stores.opened(root / "c.db", clock) as store, Client() as client:
+        dispatcher = Dispatcher(store, ledger, client, clock, lambda: None, Crew())
+        dispatcher.declare(specs, {})
+        yield store, dispatcher, ledger
+    ledger.close()
+
+
 async def test_what_is_in_memory_says_where_the_time_goes(tmp_path: Path) -> None:
     """A source from nothing owed over loading, reading, the air, backoff, a broken disk and a stop to a pause."""
     specs = {"posts": packed("http://127.0.0.1:9"), "others": packed("http://127.0.0.1:9")}
     clock = Clock()
-    ledger = Ledger.open(tmp_path / "ledger", clock, 16)
-    for name, spec in specs.items():
-        ledger.declare(name, "shared", spec.limit)
-    async with stores.opened(tmp_path / "c.db", clock) as store, Client() as client:
-        dispatcher = Dispatcher(store, ledger, client, clock, lambda: None, Crew())
-        dispatcher.declare(specs, {})
+    async with staged(tmp_path, specs, clock) as (store, dispatcher, ledger):
         scene, lane = Scene(store, dispatcher, ledger), dispatcher.lanes["posts"]
         assert scene.seen() is Why.IDLE
         batch = await store.batches.begin("posts", "ids", "file")
@@ -100,19 +111,13 @@ async def test_what_is_in_memory_says_where_the_time_goes(tmp_path: Path) -> Non
         store.batches.keep(msgspec.structs.replace(batch, state=BatchState.PAUSED))
         assert scene.seen() is Why.PAUSED
         assert sights(store, dispatcher, ledger)["others"] == Sight(put_off=True)
-    ledger.close()
 
 
 async def test_who_shares_a_budget_waits_only_with_something_to_send(tmp_path: Path) -> None:
     """One source waits for its window; another with the same budget, whose IDs are put off, does not."""
     specs = {name: packed("http://127.0.0.1:9", limit=["1/1h"]) for name in ("posts", "others")}
     clock = Clock()
-    ledger = Ledger.open(tmp_path / "ledger", clock, 16)
-    for name, spec in specs.items():
-        ledger.declare(name, "shared", spec.limit)
-    async with stores.opened(tmp_path / "c.db", clock) as store, Client() as client:
-        dispatcher = Dispatcher(store, ledger, client, clock, lambda: None, Crew())
-        dispatcher.declare(specs, {})
+    async with staged(tmp_path, specs, clock) as (store, dispatcher, ledger):
         for name in specs:
             batch = await store.batches.begin(name, "ids", "file")
             batch, _ = await store.batches.load_chunk(batch, ["1"], 1)
@@ -129,7 +134,6 @@ async def test_who_shares_a_budget_waits_only_with_something_to_send(tmp_path: P
         assert seen == {"posts": Why.WINDOW, "others": Why.BACKOFF}
         waiting.cancel()
         await asyncio.wait([waiting])
-    ledger.close()
 
 
 async def _drawn(ledger: Ledger, jobs: int) -> None:

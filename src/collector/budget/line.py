@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import structlog
@@ -75,6 +76,10 @@ class Line:
         return tuple(told.log for told in self.told if told.log)
 
     @property
+    def _all(self) -> tuple[OwnLog, ...]:
+        return (*self.logs, self._memory) if self._memory else self.logs
+
+    @property
     def name(self) -> str:
         """The first source that was declared to draw here."""
         return next(iter(self.sources), "")
@@ -89,10 +94,9 @@ class Line:
         limits = strictest(limit for limit in declared if limit.unit is Unit.CALLS)
         plain = any(share.plain for share in shares)
         horizon = max([self._memory.limit.seconds if self._memory else 0.0, *(limit.seconds for limit in declared)])
-        known = [*self.logs, *([self._memory] if self._memory else [])]
+        known = self._all if self._drawn else ()
         if horizon > 0 and (self._memory is None or self._memory.limit.seconds < horizon or not self._drawn):
-            longest = Limit(1, horizon)
-            self._memory = memory(horizon, inherited(longest, known) if self._drawn and known else story, self.in_air)
+            self._memory = memory(horizon, inherited(Limit(1, horizon), known, story), self.in_air)
         if limits != self.limits:
             self.told = (*(self._window(limit, known, story) for limit in limits), Told())
             self.limits = limits
@@ -106,11 +110,8 @@ class Line:
         self._spread()
         self.stir()
 
-    def _window(self, limit: Limit, known: list[OwnLog], story: Past) -> Told:
-        log = OwnLog(
-            limit, inherited(limit, known) if self._drawn and known else story, self.in_air, ends(limit, self._clock)
-        )
-        return Told(log, limit)
+    def _window(self, limit: Limit, known: Iterable[OwnLog], story: Past) -> Told:
+        return Told(OwnLog(limit, inherited(limit, known, story), self.in_air, ends(limit, self._clock)), limit)
 
     def restore(self, story: Story, ago: float) -> None:
         """Takes up a freeze of an earlier process; `ago` turns wall time into monotonic time."""
@@ -156,7 +157,7 @@ class Line:
 
     def give_back(self) -> None:
         """A drawn call was never sent."""
-        for log in (*self.logs, *([self._memory] if self._memory else ())):
+        for log in self._all:
             log.give_back()
 
     def over(self, good: bool = False, heard: Told | None = None) -> None:

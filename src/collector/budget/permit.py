@@ -118,9 +118,7 @@ class Permit:
             self._line.tally.answered(1, 0)
         for quota, _, slots in self._taken:
             quota.settle(slots, 0, counted=quota.tally in self._counted)
-        for pool in self._pools:
-            pool.over()
-        self._over(self._line)
+        self._land()
 
     def _refused(self, status: int, said: Said, sent_at: float, now: float) -> None:
         line, pool = self._line, self._pool_spoken_of(said)
@@ -229,6 +227,10 @@ class Permit:
                 quota.give_back(slots)
         else:
             self._end_request()
+        self._land()
+
+    def _land(self) -> None:
+        """It is no longer in the air."""
         for pool in self._pools:
             pool.over()
         self._over(self._line)

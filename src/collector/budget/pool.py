@@ -33,14 +33,12 @@ class Quota:
     def fit(self, limits: tuple[Limit, ...], past: Past, horizon: float) -> None:
         """Takes up other limits, or none for now. No slot of the last `horizon` seconds is lost; what was before the
         first windows comes from `past`."""
-        known = [*self.logs, *([self._memory] if self._memory else [])]
+        known = self._all
         self.logs = tuple(
-            OwnLog(limit, inherited(limit, known) if known else past, self._in_air, ends(limit, self._clock))
-            for limit in limits
+            OwnLog(limit, inherited(limit, known, past), self._in_air, ends(limit, self._clock)) for limit in limits
         )
         if self._memory is None or self._memory.limit.seconds < horizon:
-            before = inherited(Limit(1, horizon), known) if known else past
-            self._memory = memory(horizon, before, self._in_air)
+            self._memory = memory(horizon, inherited(Limit(1, horizon), known, past), self._in_air)
         self.tally.fit(limits, horizon)
 
     def hold(self, now: float, slots: int) -> tuple[float, str]:

@@ -5,11 +5,11 @@ import math
 from collector.budget.freeze import Freeze
 from collector.budget.journal import Calls, Frozen, Journal
 from collector.budget.limit import Limit
+from collector.budget.pace import HOUR
 from collector.budget.window import slack
 from collector.clock import Clock
 
 _LINES = 50  # a second; above it one line names several sends in advance
-_HOUR = 3600.0  # by which a window by a clock may be longer than it says
 
 
 class Tally:
@@ -24,7 +24,8 @@ class Tally:
 
     def fit(self, limits: tuple[Limit, ...], horizon: float) -> None:
         """Takes up other limits; without any, answers are still remembered for so many seconds."""
-        held = (limit.seconds + 2 * slack(limit.seconds) + _HOUR * (limit.at is not None) for limit in limits)
+        # A window by a clock may be longer than it says by the hour that a clock is set.
+        held = (limit.seconds + 2 * slack(limit.seconds) + HOUR * (limit.at is not None) for limit in limits)
         self._keep = max([*held, horizon + slack(horizon)])
         rate = min((limit.count / limit.seconds for limit in limits), default=horizon > 0)
         self._block = math.ceil(rate / _LINES)

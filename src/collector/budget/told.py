@@ -6,9 +6,9 @@ from enum import Enum, auto
 
 from collector.budget.hold import Hold
 from collector.budget.limit import Limit
+from collector.budget.pace import HOUR
 from collector.budget.window import OwnLog
 
-HOUR = 3600.0
 _MOVED = 1.5  # seconds by which a reset must move to be another one: servers round, and so does Date
 _SILENT = 20  # good answers in a row without headers after which they are not waited for
 _RESERVE = 0.02  # the share of a window left to others who use the same key

@@ -152,10 +152,10 @@ def memory(seconds: float, past: Past, in_air: int) -> OwnLog:
     return OwnLog(Limit(_BOUNDLESS, seconds), past, in_air)
 
 
-def inherited(limit: Limit, logs: Iterable[OwnLog]) -> Past:
+def inherited(limit: Limit, logs: Iterable[OwnLog], past: Past) -> Past:
     """What another window remembers of the calls that one of this length must know of: the nearest that is no shorter,
-    else the longest."""
+    else the longest; `past` where there is none."""
     known = sorted(logs, key=lambda log: log.limit.seconds)
     longer = [log for log in known if log.limit.seconds >= limit.seconds]
     nearest = [*longer[:1], *known[-1:]][:1]
-    return nearest[0].past() if nearest else ()
+    return nearest[0].past() if nearest else past

@@ -17,7 +17,7 @@ from collector.model import BatchId, Live, Outlook, Progress, WindowAhead
 from collector.output.effort import needs
 from collector.sources.spec import Spec
 
-MOST_BATCHES = 50  # told of one by one
+MOST_BATCHES = 50  # told of one by one, and listed: the open ones, then the latest that ended
 _LAST_TRIES = 3.0  # seconds that the waits after a first and a second failed try take
 _TOLD = 0.02  # of the time; timers are late and clocks differ
 

@@ -8,7 +8,7 @@ from collector import __version__
 from collector.budget.forecast import Span
 from collector.clock import Clock, stamp, told
 from collector.model import BatchId, BatchState, Live, SourceLive, State, Wait, Window
-from collector.output.finish import Finish, Work
+from collector.output.finish import MOST_BATCHES, Finish, Work
 from collector.output.recent import Finishes
 from collector.output.snapshot import (
     BatchStatus,
@@ -25,7 +25,6 @@ from collector.store.batches import Batch
 from collector.store.books import Books
 from collector.store.store import Store
 
-MOST_BATCHES = 50  # listed: the open ones, then the latest that ended
 _TOLD_FOR = 86_400.0  # seconds that the warnings of an ended batch stay among the troubles
 _NAMES = {state: state.value for state in State}  # looking a value up is slow, and a snapshot does it a thousand times
 
