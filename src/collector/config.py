@@ -15,9 +15,11 @@ from collector.errors import ConfigError, Problem
 from collector.host import secret
 from collector.host.files import regular
 from collector.host.secret import Secret
-from collector.sources import identity, spec
+from collector.sources import chain, identity, spec
+from collector.sources import declared as declared_by
 from collector.sources.fault import problems_of
-from collector.sources.spec import Limits, Seconds, Spec, Strict
+from collector.sources.spec import Spec
+from collector.sources.values import Limits, Seconds, Strict
 
 PLACES = ("collector.toml", "/etc/collector/collector.toml")  # looked at in this order, after --config and the variable
 VARIABLE = "COLLECTOR_CONFIG"
@@ -193,6 +195,7 @@ def _build(path: Path, table: dict[str, Any], *, fetch: bool) -> Config:
     sources = _sources(tables["source"], problems)
     budgets = _budgets(tables["budget"], tables["source"], problems)
     secrets = _secrets(path.parent, tables["secret"], problems, fetch=fetch)
+    problems += chain.problems(sources, tables["source"])
     problems += _undrawable(sources, secrets, budgets, tables["budget"])
     problems += _missing_secrets(tables["source"], tables["secret"])
     default = table.get("default_source")
@@ -267,7 +270,12 @@ def _undrawable(
             names = ", ".join(declared) or "none is declared"
             found.append(Problem(f"{where}.budget", repr(source.budget), f"a declared budget ({names})"))
         shared = budgets.get(source.budget or "")
-        for limit in (*limits[name], *(shared.limit if shared else ())):
+        drawn = (*limits[name], *(shared.limit if shared else ()))
+        if source.next and source.per_call is None and any(limit.unit is Unit.ITEMS for limit in drawn):
+            expected = "the most objects that one page may bring, which a limit in items reserves"
+            found.append(Problem(f"{where}.per_call", "(not there)", expected))
+            continue
+        for limit in drawn:
             if (most := source.most(limit.unit)) > limit.count:
                 key = "cost" if limit.unit is Unit.UNITS else "per_call" if source.per_call else "pack"
                 expected = f"at most {limit.count}, or no call would ever fit into {limit}"
@@ -304,5 +312,5 @@ def _missing_secrets(sources: Mapping[str, Any], declared: Mapping[str, Any]) ->
         Problem(f"source.{name}", f"{{secret.{wanted}}}", f'a declared secret: [secret] {wanted} = {{ env = "…" }}')
         for name, table in sources.items()
         if isinstance(table, dict)
-        for wanted in sorted(spec.secrets_in(table) - set(declared))
+        for wanted in sorted(declared_by.secrets(table) - set(declared))
     ]

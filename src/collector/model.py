@@ -53,6 +53,14 @@ class Why(StrEnum):
     OFF = "off"  # no service ran, or none that had this source
 
 
+class Cursor(msgspec.Struct, frozen=True):
+    """Where a list goes on whose pages are asked for one after the other."""
+
+    next: str  # as the API gave it; empty: the first page, once more
+    pages: int = 0  # got since the list was begun
+    restarts: int = 0  # how often it was begun anew, since the API no longer knew its cursor
+
+
 class Job(msgspec.Struct, frozen=True):
     """One ID of one batch, as the feeder read it."""
 
@@ -62,6 +70,7 @@ class Job(msgspec.Struct, frozen=True):
     pack_max: int | None = None  # the largest call it may go in; None: the source's
     reason: str | None = None  # why it was put off last
     delayed: bool = False  # read from the delayed rows, not from the queued ones
+    cursor: Cursor | None = None  # None: its list was not begun
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -70,6 +79,12 @@ class Call(msgspec.Struct, frozen=True):
     source: str
     jobs: tuple[Job, ...]
     keys: tuple[str, ...]
+
+    @property
+    def cursor(self) -> str | None:
+        """Where the list goes on that this call asks for; None for a first page, and for what has no pages."""
+        cursor = self.jobs[0].cursor if self.jobs else None
+        return (cursor and cursor.next) or None
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -85,6 +100,14 @@ class Found(msgspec.Struct, frozen=True):
 
     items: tuple[Item, ...] = ()
     same_as: BatchId | None = None
+    detail: str = ""  # what is to be known of it, as that its list was cut
+
+
+class MorePages(msgspec.Struct, frozen=True):
+    """A page of a list came, and another one follows it: the job is due at once."""
+
+    items: tuple[Item, ...]
+    cursor: Cursor
 
 
 class Gone(msgspec.Struct, frozen=True):
@@ -116,9 +139,10 @@ class PutOff(msgspec.Struct, frozen=True):
     detail: str = ""
     attempt: bool = False
     pack_max: int | None = None  # a new limit on the size of its calls; None leaves it as it is
+    cursor: Cursor | None = None  # where its list is begun anew; None leaves it as it is
 
 
-Outcome: TypeAlias = Found | Gone | Invalid | Failed | PutOff
+Outcome: TypeAlias = Found | MorePages | Gone | Invalid | Failed | PutOff
 
 
 class Extra(msgspec.Struct, frozen=True):
@@ -135,6 +159,7 @@ class Attempt(msgspec.Struct, frozen=True):
     reason: str
     headers: str  # the limit headers seen, a JSON object
     seconds: float
+    traceback: str = ""  # of a Python source's function
 
 
 class Result(msgspec.Struct, frozen=True):

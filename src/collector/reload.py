@@ -16,7 +16,7 @@ from collector.config import Admin, Config, Service
 from collector.errors import ConfigError, Problem
 from collector.host import thread
 from collector.model import Trouble
-from collector.sources.spec import Strict
+from collector.sources.values import Strict
 
 _TOLD_APART = ("path", "root", "default_source", "sources", "secrets", "service", "admin")
 

@@ -8,7 +8,8 @@ import pytest
 from collector.budget.limit import Limit
 from collector.output import estimate
 from collector.sources.plan import Terms, changes, plan
-from collector.sources.spec import Price, Spec
+from collector.sources.rules import Price
+from collector.sources.spec import Spec
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 

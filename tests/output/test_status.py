@@ -21,7 +21,8 @@ from collector.model import (
 from collector.output.snapshot import Snapshot, SourceStatus, Spent
 from collector.output.status import snapshot
 from collector.output.text import SPENT, batch_text, text
-from collector.sources.spec import Price, Spec
+from collector.sources.rules import Price
+from collector.sources.spec import Spec
 from collector.store.store import Store
 from tests.output.given import LIVE, SPECS, Standing, found, live, recorded, taken_in
 

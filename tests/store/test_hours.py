@@ -90,4 +90,4 @@ async def test_a_database_of_version_1_is_upgraded_with_what_it_holds(tmp_path: 
         assert [job.key for job in await store.jobs.queued(BatchId(1), "", 9)] == ["17"]
         assert await add(store, entries({("posts", EIGHT, Why.IDLE): 1}))
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() > (1,)

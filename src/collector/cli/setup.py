@@ -13,7 +13,7 @@ from collector.errors import CollectorError, ConfigError, Problem, UsageError
 
 if TYPE_CHECKING:
     from collector.config import Config
-    from collector.sources.spec import Price
+    from collector.sources.rules import Price
 
 _TEMPLATE = Path(__file__).with_name("collector.toml")
 _FOLDERS = ("watch/x_posts", "batches", "rejected")  # x_posts is the source of the template

@@ -11,7 +11,7 @@ import msgspec
 from collector.dispatch import retry
 from collector.dispatch.breaker import Breaker
 from collector.model import ABSENT, Call, Failed, Found, Gone, Invalid, Job, Outcome, PutOff
-from collector.sources.answer import Denied, Faulty, Good, Missing, Reading, Refused, Unreadable
+from collector.sources.answer import Denied, Faulty, Good, Later, Missing, Reading, Refused, Stopped, Unreadable
 from collector.sources.spec import Spec
 
 ALIKE_STOPS = 20  # calls in a row
@@ -74,6 +74,10 @@ class Judge:
                 return self._after(call, self._failed_try(call, reading), reading, alike=True)
             case Faulty():
                 return self._fault(call, reading, now, was_closed=was_closed)
+            case Stopped():
+                return self._stopped(call, reading)
+            case Later(seconds, reason, detail):
+                return Verdict(_each(call, PutOff(seconds, reason, detail)))
             case _:
                 assert_never(reading)
 
@@ -161,6 +165,14 @@ class Judge:
         if status == denied.status and (keys != call.keys or self._denied[2] >= 3):
             return Verdict(outcomes, reason, stop=_why_denied(call, denied))
         return Verdict(outcomes, reason)
+
+    def _stopped(self, call: Call, reading: Stopped) -> Verdict:
+        self._since_good += 1
+        self._breaker.good()  # it is there, whatever it says
+        said = f" ({reading.detail})" if reading.detail else ""
+        why = f"{reading.reason}{said}: mend it, then `{_resume(call)}` goes on. No ID is lost"
+        outcomes = _each(call, PutOff(DENIED_DELAY, reading.reason, reading.detail))
+        return Verdict(outcomes, reading.reason, stop=why)
 
     def _denied_before_a_good_answer(self, call: Call) -> bool:
         """True where the source found something since each of these jobs was denied; a start forgets when that was."""

@@ -8,7 +8,8 @@ from collector.budget.limit import Limit, Unit
 from collector.config import Config
 from collector.sources import identity
 from collector.sources.plan import DAY, HOUR, Change, Plan, Taken, Terms, room
-from collector.sources.spec import Price, Spec
+from collector.sources.rules import Price
+from collector.sources.spec import Spec
 
 _MINUTE = 60.0
 _STEPS = ((2 * DAY, 3600), (600.0, 60), (-1.0, 1))  # above so many seconds a guess is told in steps of so many

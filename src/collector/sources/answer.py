@@ -10,7 +10,8 @@ from jmespath.parser import ParsedResult
 from msgspec import Raw
 
 from collector.model import Extra, Found, Gone, Item
-from collector.sources.spec import Spec, compiled, is_plain
+from collector.sources.spec import Spec
+from collector.sources.values import compiled, is_plain
 from collector.sources.words import clean, joined, reason_for, texts_of, word_of, words_of
 
 _SHAPES: dict[type, str] = {dict: "an object", list: "a list"}
@@ -33,6 +34,7 @@ class Answer(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     body: bytes
     seconds: float
+    link: str | None = None  # the cursor that its Link header gives for the next page, fit to be kept
 
 
 class Good(msgspec.Struct, frozen=True):
@@ -42,6 +44,7 @@ class Good(msgspec.Struct, frozen=True):
     gone: dict[str, Gone]
     absent: tuple[str, ...]  # not a word about them
     extra: Extra | None = None
+    next: str | None = None  # the cursor of the next page; None where this is the last
     returned: int = 0  # objects in the answer, asked for or not: what an API that charges for them counts
 
 
@@ -50,6 +53,7 @@ class Missing(msgspec.Struct, frozen=True):
 
     reason: str
     detail: str = ""
+    sure: bool = False  # by an `on` rule, so that it is no wrong url
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -82,7 +86,22 @@ class Unreadable(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-Reading: TypeAlias = Good | Missing | Refused | Denied | Faulty | Unreadable
+class Stopped(msgspec.Struct, frozen=True):
+    """By an `on` rule, or by a Python source: waiting cannot cure it, a person must."""
+
+    reason: str
+    detail: str = ""
+
+
+class Later(msgspec.Struct, frozen=True):
+    """A Python source asks to be called again for this ID, in `seconds`."""
+
+    seconds: float
+    reason: str
+    detail: str = ""
+
+
+Reading: TypeAlias = Good | Missing | Refused | Denied | Faulty | Unreadable | Stopped | Later
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -166,7 +185,7 @@ class _Page:
         absent = tuple(key for key in self.keys if key not in found and key not in gone)
         items = {key: Found(tuple(own.values())) for key, own in found.items()}
         returned = sum(entry.value is not None for entry in entries)
-        return Good(items, gone, absent, self._extra(), returned)
+        return Good(items, gone, absent, self._extra(), returned=returned)
 
     def _entries(self) -> Iterator[_Entry]:
         at = _finder(self.spec.items)(self.tree)

@@ -14,12 +14,15 @@ from yarl import URL
 from collector import __version__
 from collector.errors import RequestError
 from collector.host.secret import Secret
-from collector.sources.spec import PLACE, Spec
+from collector.sources.spec import Spec
+from collector.sources.values import PLACE
 from collector.sources.words import slug
 
 LONGEST_URL = 8_000
 # Keys of a source that change neither what is asked nor how it is read.
-HOW_OFTEN = {"limit", "window", "budget", "per_call", "cost", "price", "parallel"}
+HOW_OFTEN = {"use", "limit", "window", "budget", "per_call", "cost", "price", "parallel"} | {
+    *("recollect", "columns", "column", "feed", "max_children"),
+}
 _KNOWN_BY = 8  # characters
 _SHORTEST_MASKED = 6  # a shorter secret is found in any text
 

@@ -18,6 +18,7 @@ from collector.model import (
     Gone,
     Invalid,
     Job,
+    MorePages,
     Outcome,
     PutOff,
     Result,
@@ -183,8 +184,9 @@ class Jobs:
         if not rows:
             return
         await write.change(
-            "INSERT OR REPLACE INTO attempts SELECT o.value ->> 0, o.value ->> 1, o.value ->> 2, o.value ->> 3,"
-            " o.value ->> 4, o.value ->> 5, o.value ->> 6 FROM json_each(?) AS o",
+            "INSERT OR REPLACE INTO attempts (batch, key, at, status, reason, headers, seconds, traceback)"
+            " SELECT o.value ->> 0, o.value ->> 1, o.value ->> 2, o.value ->> 3,"
+            " o.value ->> 4, o.value ->> 5, o.value ->> 6, o.value ->> 7 FROM json_each(?) AS o",
             (_text(rows),),
         )
         await write.change_many(
@@ -232,6 +234,8 @@ def _row_of(outcome: Outcome) -> tuple[State, str | None, str, int]:
     match outcome:
         case Found():
             return State.FOUND, None, "", 0
+        case MorePages():
+            return State.DELAYED, None, "", 0
         case Gone(reason, detail):
             return State.GONE, reason, detail, 0
         case Invalid(reason, detail):
@@ -263,7 +267,8 @@ async def _store_answer(write: Write, result: Result, batch: BatchId) -> int | N
 
 
 def _attempt_row(job: Job, attempt: Attempt) -> tuple[object, ...]:
-    return (job.batch, job.key, stamp(attempt.at), attempt.status, attempt.reason, attempt.headers, attempt.seconds)
+    said = (attempt.status, attempt.reason, attempt.headers, attempt.seconds, attempt.traceback or None)
+    return (job.batch, job.key, stamp(attempt.at), *said)
 
 
 def _text(value: object) -> str:

@@ -1,0 +1,107 @@
+"""What a source's table says before it is checked: places for IDs and secrets, and keys that do not fit together."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from collector.errors import Problem
+from collector.sources.values import PLACE
+
+_ODD = re.compile(r"\{[A-Za-z][\w. -]*\}")
+_OF_HTTP = (
+    *("method", "params", "headers", "json", "form", "auth", "pack", "join", "each", "items", "also", "gone"),
+    *("reasons", "on", "next", "max_pages", "max_bytes"),
+)
+
+
+def places(table: Mapping[str, Any]) -> set[str]:
+    """Every `{id}`, `{ids}` and `{secret.NAME}` that stands in a table."""
+    return _places(_texts(table))
+
+
+def secrets(table: Mapping[str, Any]) -> frozenset[str]:
+    """The names of the secrets that a table asks for."""
+    return frozenset(place[len("{secret.") : -1] for place in places(table) if place.startswith("{secret."))
+
+
+def contradictions(where: str, table: Mapping[str, Any]) -> list[Problem]:
+    """What no single key shows; anything may stand in the table."""
+    if table.get("call") is not None:
+        return _of_a_function(where, table)
+    return [*_of_places(where, table), *_of_a_body(where, table), *_of_pages(where, table), *_of_auth(where, table)]
+
+
+def _of_a_function(where: str, table: Mapping[str, Any]) -> list[Problem]:
+    found = []
+    if table.get("url"):
+        found.append(Problem(f"{where}.call", repr(table["call"]), "url or call, not both"))
+    alien = [key for key in _OF_HTTP if key in table]
+    expected = "not there: a Python source has no such key"
+    return found + [Problem(f"{where}.{key}", repr(table[key]), expected) for key in alien]
+
+
+def _of_places(where: str, table: Mapping[str, Any]) -> list[Problem]:
+    found = []
+    there = places(table)
+    if not table.get("url"):
+        expected = "an http or https address; or `use`, a preset, or `call`, a Python function"
+        found.append(Problem(f"{where}.url", "(not there)", expected))
+    elif "{id}" not in there and "{ids}" not in there:
+        expected = "`{id}` (one ID a call) or `{ids}` (packed) somewhere in url, params, json or form"
+        found.append(Problem(f"{where}.url", repr(table["url"]), expected))
+    texts = _texts({key: table.get(key) for key in ("url", "params", "headers")})  # a body may hold any braces
+    for odd in sorted({odd[0] for text in texts for odd in _ODD.finditer(text)} - there):
+        expected = "`{id}`, `{ids}` or `{secret.NAME}`: no other word in braces is known"
+        found.append(Problem(where, repr(odd), expected))
+    if {"{id}", "{ids}"} <= there:
+        found.append(Problem(f"{where}.url", repr(table.get("url")), "`{id}` or `{ids}`, not both"))
+    pack = table.get("pack", 1)
+    if "{ids}" not in there and isinstance(pack, int) and pack > 1:
+        found.append(Problem(f"{where}.pack", repr(pack), "1, or `{ids}` in place of `{id}`"))
+    return found
+
+
+def _of_a_body(where: str, table: Mapping[str, Any]) -> list[Problem]:
+    found = []
+    if table.get("json") is not None and table.get("form"):
+        found.append(Problem(f"{where}.form", repr(table["form"]), "json or form, not both"))
+    if table.get("join") == "repeat" and "{ids}" in _places([str(table.get("url", ""))]):
+        found.append(Problem(f"{where}.join", "'repeat'", "`{ids}` as a value in params, not in url"))
+    return found
+
+
+def _of_pages(where: str, table: Mapping[str, Any]) -> list[Problem]:
+    found = []
+    following = table.get("next")
+    if following is not None and "{ids}" in places(table):
+        found.append(Problem(f"{where}.next", repr(following), "`{id}`, one ID a call: a pack has no pages"))
+    if following is None and table.get("max_pages") is not None:
+        expected = "`next` beside it, which says how a page leads to the next one"
+        found.append(Problem(f"{where}.max_pages", repr(table["max_pages"]), expected))
+    return found
+
+
+def _of_auth(where: str, table: Mapping[str, Any]) -> list[Problem]:
+    headers = table.get("headers")
+    names = headers if isinstance(headers, dict) and table.get("auth") is not None else {}
+    expected = "auth or a header Authorization, not both"
+    return [Problem(f"{where}.headers.{name}", "***", expected) for name in names if name.lower() == "authorization"]
+
+
+def _places(texts: Iterable[str]) -> set[str]:
+    return {found[0] for text in texts for found in PLACE.finditer(text)}
+
+
+def _texts(table: Mapping[str, Any]) -> list[str]:
+    """Every text of a source that may hold a place for an ID or a secret."""
+    found = []
+    waiting = [table.get(key) for key in ("url", "params", "headers", "json", "form", "auth")]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                found.append(text)
+            case dict() as inner:
+                waiting += [*inner, *inner.values()]
+            case list() as array:
+                waiting += array
+    return found
