@@ -2,16 +2,17 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import msgspec
 
 from collector.clock import Clock, stamp, unstamp
-from collector.errors import StoreError
+from collector.errors import NotLoading
 from collector.model import BatchId, BatchState, State
 from collector.store.books import Books
-from collector.store.database import Database, Row
+from collector.store.database import Database, Row, Write
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -39,6 +40,7 @@ class Batch(msgspec.Struct, frozen=True):
     parent: BatchId | None = None  # whose items its IDs come from
     chain: tuple[str, ...] = ()  # the sources that are to follow it
     granted: bool = False  # somebody said yes to more IDs than `max_children`
+    pause_wanted: bool = False  # asked for while it is loading
 
     @property
     def folder(self) -> str:
@@ -49,7 +51,7 @@ class Batch(msgspec.Struct, frozen=True):
 _COLUMNS = (
     "id, source, name, origin, file, source_column, device, inode, size, mtime, digest, layout, warnings,"
     " state, line, lines, refused, items, created_at, opened_at, finished_at, written_at,"
-    " parent, chain, granted"
+    " parent, chain, granted, pause_wanted"
 )
 
 
@@ -93,6 +95,10 @@ class Batches:
         """One batch; KeyError when there is none."""
         return self._known[batch]
 
+    def find(self, batch: BatchId) -> Batch | None:
+        """One batch, if there is one of that number."""
+        return self._known.get(batch)
+
     def all(self) -> list[Batch]:
         """Every batch, in order of its number."""
         return list(self._known.values())
@@ -112,6 +118,11 @@ class Batches:
     def loading(self) -> list[Batch]:
         """Those whose taking in was not finished, in order."""
         return [batch for batch in self.ongoing() if batch.state is BatchState.LOADING]
+
+    def is_open(self, batch: BatchId) -> bool:
+        """Whether its jobs are asked."""
+        known = self._known.get(batch)
+        return known is not None and known.state is BatchState.OPEN
 
     def open_of(self, source: str) -> list[Batch]:
         """Those of a source whose jobs are asked, in order."""
@@ -179,25 +190,29 @@ class Batches:
     async def open(
         self, batch: Batch, *, lines: int, refused: int, digest: str, layout: str, warnings: list[str]
     ) -> Batch:
-        """Step four: the batch is complete and its jobs may be asked; one without any job is finished at once."""
+        """Step four: the batch is complete and its jobs may be asked, unless a pause was asked for; one without any job
+        is finished at once."""
         now = self._clock.wall()
-        state = BatchState.OPEN if self._books.of(batch.id).open else BatchState.FINISHED
-        done = now if state is BatchState.FINISHED else None
-        opened = msgspec.structs.replace(
-            self._known[batch.id],
-            state=state,
-            lines=lines,
-            refused=refused,
-            digest=digest,
-            layout=layout,
-            warnings=tuple(warnings),
-            opened_at=now,
-            finished_at=done,
-        )
         async with self._database.write() as write:
+            known = self._known[batch.id]  # a pause may have been asked for until here
+            loaded = BatchState.PAUSED if known.pause_wanted else BatchState.OPEN
+            state = loaded if self._books.of(batch.id).open else BatchState.FINISHED
+            done = now if state is BatchState.FINISHED else None
+            opened = msgspec.structs.replace(
+                known,
+                state=state,
+                lines=lines,
+                refused=refused,
+                digest=digest,
+                layout=layout,
+                warnings=tuple(warnings),
+                opened_at=now,
+                finished_at=done,
+                pause_wanted=False,
+            )
             moved = await write.change(
                 "UPDATE batches SET state = ?, lines = ?, refused = ?, digest = ?, layout = ?, warnings = ?,"
-                " opened_at = ?, finished_at = ? WHERE id = ? AND state = 'loading'",
+                " opened_at = ?, finished_at = ?, pause_wanted = 0 WHERE id = ? AND state = 'loading'",
                 (
                     *(state, lines, refused, digest, layout, msgspec.json.encode(warnings).decode()),
                     *(stamp(now), done and stamp(done), batch.id),
@@ -206,6 +221,13 @@ class Batches:
             _expect(moved, batch)
             write.after_commit(lambda: self.keep(opened))
         return opened
+
+    async def change(self, write: Write, sql: str, values: Sequence[object]) -> list[Batch]:
+        """Runs an UPDATE of batches; those that it changed, which the mirror follows at the commit."""
+        changed = [_batch(row) for row in await write.rows(f"{sql} RETURNING {_COLUMNS}", values)]
+        for batch in changed:
+            write.after_commit(partial(self.keep, batch))
+        return changed
 
     async def forget(self, batch: Batch) -> None:
         """Removes a batch of which nothing was taken in, since its file is gone or cannot be moved."""
@@ -230,7 +252,8 @@ class Batches:
 
 def _batch(row: Row) -> Batch:
     (number, source, name, origin, file, column, device, inode, size, mtime, digest, layout, warnings, *rest) = row
-    state, line, lines, refused, items, created_at, opened_at, finished_at, written_at, parent, chain, granted = rest
+    (state, line, lines, refused, items, created_at, opened_at, finished_at, written_at, *of_chain, pause_wanted) = rest
+    parent, chain, granted = of_chain
     return Batch(
         id=number,
         source=source,
@@ -254,12 +277,13 @@ def _batch(row: Row) -> Batch:
         parent=parent,
         chain=tuple(_json(chain)),
         granted=bool(granted),
+        pause_wanted=bool(pause_wanted),
     )
 
 
 def _expect(moved: int, batch: Batch) -> None:
     if not moved:
-        raise StoreError(f"batch {batch.id} is not loading any more: something else than this service moved it")
+        raise NotLoading(f"batch {batch.id} is not loading any more: it was cancelled, or another program moved it")
 
 
 def _json(text: str) -> Any:
