@@ -12,10 +12,10 @@ from collector.budget.freeze import Signal
 from collector.budget.ledger import Ledger
 from collector.budget.permit import Permit
 from collector.clock import Clock
-from collector.dispatch.judge import HELD_BACK, Judge, Verdict
+from collector.dispatch.judge import HELD_BACK, Judge, Outcomes, Verdict
 from collector.dispatch.lane import Lane
 from collector.errors import NoPermit, RequestError, StoreBusy
-from collector.model import Attempt, Call, PutOff, Result
+from collector.model import Attempt, Call, Offspring, PutOff, Result
 from collector.sources import answer
 from collector.sources.answer import Answer, Faulty, Good, Reading, Refused, Unreadable
 from collector.sources.http import Client
@@ -25,6 +25,7 @@ NO_PERMIT_DELAY = 1.0  # seconds
 DISK_DELAY = 2.0  # seconds
 _LIMIT_HEADER = re.compile(r"(x-)?rate-?limit(-.*)?|retry-after|date", re.IGNORECASE)
 
+Bear: TypeAlias = Callable[[Outcomes], tuple[Offspring, ...]]  # what outcomes make for a chain
 Record: TypeAlias = Callable[[Result], Awaitable[None]]
 
 log = structlog.get_logger()
@@ -45,9 +46,18 @@ class Waits:
 class Consumer:
     """The actor that carries calls of one source as it is declared; several share its lane and its judge."""
 
-    def __init__(self, lane: Lane, judge: Judge, ledger: Ledger, client: Client, record: Record, clock: Clock) -> None:
-        self._lane, self._judge, self._ledger, self._client = lane, judge, ledger, client
-        self._record, self._clock = record, clock
+    def __init__(
+        self,
+        lane: Lane,
+        judge: Judge,
+        bear: Bear,
+        ledger: Ledger,
+        client: Client,
+        record: Record,
+        clock: Clock,
+    ) -> None:
+        self._lane, self._judge, self._bear = lane, judge, bear
+        self._ledger, self._client, self._record, self._clock = ledger, client, record, clock
         self.in_the_air = False  # a stop or a reload waits for it
         self.stopping = False
 
@@ -160,8 +170,10 @@ class Consumer:
         self, call: Call, verdict: Verdict, attempt: Attempt | None, reading: Reading | None = None
     ) -> None:
         extra = reading.extra if isinstance(reading, Good) else None
+        born = self._bear(verdict.outcomes)
+        at = self._clock.wall()
         await self._record(
-            Result(self._lane.name, call.jobs, verdict.outcomes, self._clock.wall(), extra=extra, attempt=attempt)
+            Result(self._lane.name, call.jobs, verdict.outcomes, at, extra=extra, attempt=attempt, offspring=born)
         )
 
     def _attempt(self, status: int | None, headers: Mapping[str, str], reason: str, began: float) -> Attempt:
