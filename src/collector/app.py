@@ -203,6 +203,7 @@ class App:
             troubles=(
                 *self._disk_trouble(),
                 *self._reloader.troubles(),
+                *dispatcher.troubles(),
                 *self._watcher.troubles(),
                 *self._folder.troubles(),
             ),

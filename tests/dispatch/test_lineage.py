@@ -87,3 +87,4 @@ async def test_a_batch_waits_where_its_chain_is_not_declared_whole(tmp_path: Pat
         ):
             lineage.declare(specs)
             assert lineage.whole(batch) is whole
+            assert [trouble.where for trouble in lineage.troubles()] == ([] if whole else ["0001-seeds"])

@@ -21,7 +21,7 @@ from collector.dispatch.packing import Shelf
 from collector.dispatch.recorder import Recorder
 from collector.dispatch.taken import Taken
 from collector.host.secret import Secret
-from collector.model import BatchId, Progress, SourceLive, State
+from collector.model import BatchId, Progress, SourceLive, State, Trouble
 from collector.sources.http import Client
 from collector.sources.request import Endpoint
 from collector.sources.spec import Spec
@@ -106,6 +106,10 @@ class Dispatcher:
         return self.recorder.trouble or next(
             (lane.trouble for lane in lanes if lane.trouble and not lane.stopped), None
         )
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What keeps batches from being asked, and wants somebody to change the configuration."""
+        return self._lineage.troubles()
 
     def running(self) -> dict[tuple[BatchId, State], int]:
         """Jobs in the air by batch and the state that their rows have."""

@@ -167,13 +167,19 @@ class Feeder:
 
     def _may_be_partial(self, kind: Kind) -> bool:
         """A pack goes unfilled where nothing can come to fill it, or where it waited long enough."""
-        exhausted = all(b.id in self._exhausted for b in self._batches())
-        if kind.most >= self._shelf.most and not kind.absent:
-            return exhausted
-        if exhausted and len(self._lane.taken.jobs) == len(self._shelf):
+        batches = self._batches()
+        read = all(batch.id in self._exhausted for batch in batches)
+        whole = kind.most >= self._shelf.most and not kind.absent
+        if whole and not read:
+            return False
+        if read and not any(map(self._grows, batches)) and (whole or len(self._lane.taken.jobs) == len(self._shelf)):
             return True
         now = asyncio.get_running_loop().time()
         return now - self._unfilled.setdefault(kind, now) > RIPE
+
+    def _grows(self, batch: Batch) -> bool:
+        """True where the batch above it still makes IDs."""
+        return batch.parent is not None and self._store.batches.get(batch.parent).finished_at is None
 
     async def _until_due(self) -> float | None:
         """Seconds until something is due, None when only a wake can bring work."""

@@ -8,7 +8,7 @@ import msgspec
 from jmespath.exceptions import JMESPathError
 from jmespath.parser import ParsedResult
 
-from collector.model import BatchId, Found, Item, Job, MorePages, Offspring, Outcome
+from collector.model import BatchId, Found, Item, Job, MorePages, Offspring, Outcome, Trouble
 from collector.sources.spec import Spec
 from collector.sources.values import compiled
 from collector.store.batches import Batch, Batches
@@ -50,6 +50,16 @@ class Lineage:
             for child in self._batches.children(batch.id)
             if child.finished_at is None
         )
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """Batches that wait since their chain is not declared whole."""
+        waiting = [batch for batch in self._batches.ongoing() if not self.whole(batch)]
+        return tuple(Trouble("chain", self._why(batch), batch.folder, batch.created_at) for batch in waiting)
+
+    def _why(self, batch: Batch) -> str:
+        lost = [c.source for c in self._batches.children(batch.id) if self._after.get(c.source) != batch.source]
+        told = f"its items make the IDs of {', '.join(lost)}, which is not declared with `from` {batch.source} any more"
+        return f"{told}: declare it so again, then `collector reload`, or cancel the batch. No ID is lost"
 
     def of_outcomes(self, outcomes: Iterable[tuple[Job, Outcome]]) -> tuple[Offspring, ...]:
         """What the outcomes of a call make for the batches below those of its jobs."""

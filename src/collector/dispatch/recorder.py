@@ -71,6 +71,8 @@ class Recorder:
             self.trouble = None
         if {batch.id for batch in self._store.batches.to_write()} - open_before:
             self._ended()
+            for taken in self._taken.values():
+                taken.wake()  # a pack may have waited for what a batch above would make
 
     def _settle(self, result: Result) -> None:
         taken = self._taken[result.source]
