@@ -16,8 +16,8 @@ from collector.dispatch.judge import HELD_BACK, Judge, Verdict
 from collector.dispatch.lane import Lane
 from collector.errors import NoPermit, RequestError, StoreBusy
 from collector.model import Attempt, Call, PutOff, Result
-from collector.sources import answer
-from collector.sources.answer import Answer, Faulty, Good, Reading, Refused, Unreadable
+from collector.sources import answer, auth
+from collector.sources.answer import Answer, Faulty, Good, Reading, Refused, Stopped, Unreadable
 from collector.sources.http import Client
 from collector.sources.request import Endpoint
 
@@ -189,5 +189,7 @@ def _without_answer(error: RequestError) -> Reading:
             return Refused(0, error.reason, error.detail)
         case "timeout" | "connection":
             return Faulty(error.reason, error.detail)
+        case auth.REFUSED:
+            return Stopped(error.reason, error.detail)
         case _:
             return Unreadable(error.reason, error.detail)
