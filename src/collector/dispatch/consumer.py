@@ -16,10 +16,11 @@ from collector.dispatch.judge import HELD_BACK, Judge, Outcomes, Verdict
 from collector.dispatch.lane import Lane
 from collector.errors import NoPermit, RequestError, StoreBusy
 from collector.model import Attempt, Call, Offspring, PutOff, Result
-from collector.sources import answer
-from collector.sources.answer import Answer, Faulty, Good, Reading, Refused, Unreadable
+from collector.sources import answer, auth
+from collector.sources.answer import Answer, Faulty, Good, Reading, Refused, Stopped, Unreadable
 from collector.sources.http import Client
 from collector.sources.request import Endpoint
+from collector.sources.rules import Do
 
 NO_PERMIT_DELAY = 1.0  # seconds
 DISK_DELAY = 2.0  # seconds
@@ -112,7 +113,7 @@ class Consumer:
         began = self._clock.mono()
         self._lane.taken.sent(call)
         try:
-            got = await self._client.ask(self._lane.endpoint, call.keys, permit)
+            got = await self._client.ask(self._lane.endpoint, call.keys, permit, call.cursor)
         except RequestError as error:
             verdict = self._weigh(call, _without_answer(error), was_closed=was_closed)
             await self._hand_over(call, verdict, self._attempt(None, {}, error.reason, began))
@@ -124,7 +125,8 @@ class Consumer:
             raise
         else:
             self._lane.trouble = None  # what left was written down
-            if permit.answered(got.status, got.headers) is Signal.WAIT:
+            ruled = answer.rule(self._lane.endpoint.spec, got, call.keys)
+            if permit.answered(_heard(got.status, ruled), got.headers) is Signal.WAIT:
                 return await self._told_to_wait(call, got, began, waits)
             await self._read(call, got, permit, began, was_closed=was_closed)
         finally:
@@ -132,7 +134,7 @@ class Consumer:
         return True
 
     async def _told_to_wait(self, call: Call, got: Answer, began: float, waits: Waits) -> bool:
-        reason = f"http-{got.status}"
+        reason = f"http-{got.status}" if got.status >= 400 else "told-to-wait"
         waits.count(asyncio.get_running_loop().time())
         attempt = self._attempt(got.status, got.headers, reason, began)
         log.info("told_to_wait", source=self._lane.name, status=got.status, ids=len(call.keys))
@@ -195,11 +197,26 @@ def _masked(reading: Reading, endpoint: Endpoint) -> Reading:
     return msgspec.structs.replace(reading, gone=masked)
 
 
+def _heard(status: int, ruled: Do | None) -> int:
+    """The status as the budget hears it: an `on` rule says what is a wait and what is none."""
+    match ruled:
+        case None:
+            return status
+        case Do.WAIT:
+            return 429
+        case Do.OK:
+            return 200
+        case _:
+            return 400
+
+
 def _without_answer(error: RequestError) -> Reading:
     match error.reason:
         case "malformed":
             return Refused(0, error.reason, error.detail)
         case "timeout" | "connection":
             return Faulty(error.reason, error.detail)
+        case auth.REFUSED:
+            return Stopped(error.reason, error.detail)
         case _:
             return Unreadable(error.reason, error.detail)

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from jmespath.exceptions import JMESPathError
-from jmespath.parser import ParsedResult
 
 from collector.model import BatchId, Found, Item, Job, MorePages, Offspring, Outcome, Trouble
 from collector.sources.spec import Spec
-from collector.sources.values import compiled
+from collector.sources.tree import CannotTell, finder
 from collector.store.batches import Batch, Batches
 
 LONGEST_KEY = 500  # characters of what is no ID
@@ -21,7 +19,7 @@ class _Follower:
     """How a source takes its IDs from an item."""
 
     after: str  # the source whose items they are
-    path: ParsedResult  # to the IDs in an item
+    find: Callable[[Any], Any]  # the IDs in an item
     match: Callable[[str], str | None]
     most: int
 
@@ -38,7 +36,7 @@ class Lineage:
         """Takes up the sources as they are declared now. What is in the air may still need one that is gone."""
         self._after = {name: spec.feed.source for name, spec in specs.items() if spec.feed}
         self._followers |= {
-            name: _Follower(spec.feed.source, compiled(spec.feed.path), spec.match, spec.max_children)
+            name: _Follower(spec.feed.source, finder(spec.feed.path), spec.match, spec.max_children)
             for name, spec in specs.items()
             if spec.feed
         }
@@ -94,7 +92,7 @@ def _born(child: Batch, follower: _Follower, trees: Iterable[Any]) -> Offspring:
     keys: dict[str, None] = {}
     malformed: dict[str, None] = {}
     for tree in trees:
-        for text in _texts(follower.path, tree):
+        for text in _texts(follower.find, tree):
             key = follower.match(text)
             if key is None:
                 malformed[text[:LONGEST_KEY]] = None
@@ -103,11 +101,11 @@ def _born(child: Batch, follower: _Follower, trees: Iterable[Any]) -> Offspring:
     return Offspring(child.id, child.source, tuple(keys), tuple(malformed), follower.most)
 
 
-def _texts(path: ParsedResult, tree: Any) -> list[str]:
+def _texts(find: Callable[[Any], Any], tree: Any) -> list[str]:
     """What stands at the path: an ID, or a list of them; nothing in an item of another shape."""
     try:
-        value = path.search(tree)
-    except JMESPathError:
+        value = find(tree)
+    except CannotTell:
         return []
     values = value if isinstance(value, list) else [value]
     return [_text(one) for one in values if one is not None]

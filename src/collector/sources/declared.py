@@ -75,6 +75,9 @@ def _of_pages(where: str, table: Mapping[str, Any]) -> list[Problem]:
     following = table.get("next")
     if following is not None and "{ids}" in places(table):
         found.append(Problem(f"{where}.next", repr(following), "`{id}`, one ID a call: a pack has no pages"))
+    if following is not None and table.get("key") == "@index":
+        expected = "a path to an item's own ID, or `@key`: a place in a page says nothing of an ID"
+        found.append(Problem(f"{where}.key", repr(table["key"]), expected))
     if following is None and table.get("max_pages") is not None:
         expected = "`next` beside it, which says how a page leads to the next one"
         found.append(Problem(f"{where}.max_pages", repr(table["max_pages"]), expected))
@@ -82,10 +85,18 @@ def _of_pages(where: str, table: Mapping[str, Any]) -> list[Problem]:
 
 
 def _of_auth(where: str, table: Mapping[str, Any]) -> list[Problem]:
-    headers = table.get("headers")
+    auth, headers = table.get("auth"), table.get("headers")
+    found = []
+    if isinstance(auth, dict) and isinstance(auth.get("secret"), str) and not secrets({"auth": auth["secret"]}):
+        found.append(
+            Problem(f"{where}.auth.secret", "***", "`{secret.NAME}`: a secret never stands in the configuration")
+        )
+    if {"{id}", "{ids}"} & places({"auth": auth}):
+        found.append(Problem(f"{where}.auth", "{ id = …, secret = … }", "no `{id}` or `{ids}`: these are the API's"))
     names = headers if isinstance(headers, dict) and table.get("auth") is not None else {}
     expected = "auth or a header Authorization, not both"
-    return [Problem(f"{where}.headers.{name}", "***", expected) for name in names if name.lower() == "authorization"]
+    both = [name for name in names if name.lower() == "authorization"]
+    return found + [Problem(f"{where}.headers.{name}", "***", expected) for name in both]
 
 
 def _places(texts: Iterable[str]) -> set[str]:
