@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import jmespath
+
 from collector.budget import freeze, headers
 from collector.host.secret import Secret
 from collector.sources.answer import Answer, Good, Reading, read
@@ -56,6 +58,4 @@ def waits(status: int, told: Mapping[str, str]) -> bool:
 
 def columns(name: str, item: Any) -> dict[str, Any]:
     """The columns of one item."""
-    import jmespath
-
     return {column: jmespath.search(path, item) for column, path in spec(name).columns.items()}
