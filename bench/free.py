@@ -119,7 +119,7 @@ def serve(told: "Connection[int, None]") -> None:
 async def carried(read: config.Config, name: str, ledger: Ledger, calls: int) -> Cost:
     """So many calls by the consumers of one source, from the queue to the outcome."""
     spec, clock, done = read.sources[name], Clock(), asyncio.Event()
-    lane = Lane(name, Endpoint(spec, read.secrets), Breaker(spec.origin), Taken())
+    lane = Lane(name, Endpoint(spec, read.secrets), Breaker(spec.origin), Taken(), lambda _: True)
     judge = Judge(spec, lane.breaker, Random(1), ever_good=True)
     left = calls
 

@@ -73,7 +73,7 @@ def cli() -> None:
 
 for command in (
     *(setup.init, setup.check, sources.sources, serve.run, plan.plan, add.add, status.status),
-    *(orders.resume, orders.reload, demo.demo),
+    *(orders.pause, orders.resume, orders.cancel, orders.reload, demo.demo),
 ):
     cli.add_command(command)
 

@@ -90,6 +90,18 @@ class Dispatcher:
         """A batch of this source is there to be fed."""
         self._taken[source].wake()
 
+    def recall(self, source: str) -> None:
+        """A batch of this source is asked no longer: calls that wait go back to the table, and the feeder packs what
+        is left anew."""
+        team = self._teams.get(source)
+        if team and self._crew.at_work:
+            waiting = [consumer for consumer in team.consumers if not consumer.in_the_air]
+            team.consumers = [consumer for consumer in team.consumers if consumer.in_the_air]
+            self._crew.retire([], waiting)
+            team.lane.drain()
+            self._fit(team)
+        self._taken[source].wake()
+
     @property
     def lanes(self) -> dict[str, Lane]:
         """The lane of each source as it is declared now."""
@@ -118,6 +130,10 @@ class Dispatcher:
             total.update(taken.flying)
         return total
 
+    def flies(self, batch: BatchId) -> bool:
+        """Whether jobs of a batch are in the air, or answered and not yet recorded."""
+        return any(jobs > 0 and flying[0] == batch for flying, jobs in self.running().items())
+
     def progress(self) -> dict[str, Progress]:
         """What the calls of each source came to so far."""
         return {name: team.lane.taken.progress for name, team in self._teams.items()}
@@ -129,7 +145,7 @@ class Dispatcher:
     def _team(self, name: str, endpoint: Endpoint) -> Team:
         # A breaker for each source, not for each origin: where one endpoint fails, others of its host go on.
         breaker = Breaker(endpoint.spec.origin)
-        lane = Lane(name, endpoint, breaker, self._taken[name])
+        lane = Lane(name, endpoint, breaker, self._taken[name], self._store.batches.is_open)
         # What was put off by an earlier process may be due as late as that.
         late = self._clock.wall() + retry.LONGEST if _any_delayed(self._store, name) else 0.0
         lane.taken.begin(Progress(due=late), endpoint.spec.pack)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from collector.clock import Clock, stamp, unstamp
-from collector.errors import StoreError
+from collector.errors import NotLoading
 from collector.model import BatchId, BatchState, Heir, State
 from collector.store.books import Books
 from collector.store.database import Database, Row, Write
@@ -42,6 +42,7 @@ class Batch(msgspec.Struct, frozen=True):
     parent: BatchId | None = None  # whose items its IDs come from
     chain: tuple[str, ...] = ()  # the sources that are to follow it
     granted: bool = False  # somebody said yes to more IDs than `max_children`
+    pause_wanted: bool = False  # asked for while it is loading
 
     @property
     def folder(self) -> str:
@@ -52,7 +53,7 @@ class Batch(msgspec.Struct, frozen=True):
 _COLUMNS = (
     "id, source, name, origin, file, source_column, device, inode, size, mtime, digest, layout, warnings,"
     " state, line, lines, refused, items, created_at, opened_at, finished_at, written_at,"
-    " parent, chain, granted"
+    " parent, chain, granted, pause_wanted"
 )
 
 
@@ -96,6 +97,10 @@ class Batches:
         """One batch; KeyError when there is none."""
         return self._known[batch]
 
+    def find(self, batch: BatchId) -> Batch | None:
+        """One batch, if there is one of that number."""
+        return self._known.get(batch)
+
     def all(self) -> list[Batch]:
         """Every batch, in order of its number."""
         return list(self._known.values())
@@ -115,6 +120,11 @@ class Batches:
     def loading(self) -> list[Batch]:
         """Those whose taking in was not finished, in order."""
         return [batch for batch in self.ongoing() if batch.state is BatchState.LOADING]
+
+    def is_open(self, batch: BatchId) -> bool:
+        """Whether its jobs are asked."""
+        known = self._known.get(batch)
+        return known is not None and known.state is BatchState.OPEN
 
     def open_of(self, source: str) -> list[Batch]:
         """Those of a source whose jobs are asked, in order."""
@@ -190,26 +200,29 @@ class Batches:
         warnings: list[str],
         heirs: Sequence[Heir] = (),
     ) -> Batch:
-        """Step four: the batch is complete and its jobs may be asked, and those that its items feed stand below it;
-        one without any job is finished at once."""
+        """Step four: the batch is complete, and its jobs may be asked unless a pause was asked for; those that its
+        items feed stand below it. One without any job is finished at once."""
         now = self._clock.wall()
-        state = BatchState.OPEN if self._books.of(batch.id).open else BatchState.FINISHED
-        done = now if state is BatchState.FINISHED else None
-        opened = msgspec.structs.replace(
-            self._known[batch.id],
-            state=state,
-            lines=lines,
-            refused=refused,
-            digest=digest,
-            layout=layout,
-            warnings=tuple(warnings),
-            opened_at=now,
-            finished_at=done,
-        )
         async with self._database.write() as write:
+            known = self._known[batch.id]  # a pause may have been asked for until here
+            loaded = BatchState.PAUSED if known.pause_wanted else BatchState.OPEN
+            state = loaded if self._books.of(batch.id).open else BatchState.FINISHED
+            done = now if state is BatchState.FINISHED else None
+            opened = msgspec.structs.replace(
+                known,
+                state=state,
+                lines=lines,
+                refused=refused,
+                digest=digest,
+                layout=layout,
+                warnings=tuple(warnings),
+                opened_at=now,
+                finished_at=done,
+                pause_wanted=False,
+            )
             moved = await write.change(
                 "UPDATE batches SET state = ?, lines = ?, refused = ?, digest = ?, layout = ?, warnings = ?,"
-                " opened_at = ?, finished_at = ? WHERE id = ? AND state = 'loading'",
+                " opened_at = ?, finished_at = ?, pause_wanted = 0 WHERE id = ? AND state = 'loading'",
                 (
                     *(state, lines, refused, digest, layout, msgspec.json.encode(warnings).decode()),
                     *(stamp(now), done and stamp(done), batch.id),
@@ -237,6 +250,13 @@ class Batches:
             write.after_commit(partial(self.keep, child))
             await self._bear(write, child, heir.heirs)
 
+    async def change(self, write: Write, sql: str, values: Sequence[object]) -> list[Batch]:
+        """Runs an UPDATE of batches; those that it changed, which the mirror follows at the commit."""
+        changed = [_batch(row) for row in await write.rows(f"{sql} RETURNING {_COLUMNS}", values)]
+        for batch in changed:
+            write.after_commit(partial(self.keep, batch))
+        return changed
+
     async def forget(self, batch: Batch) -> None:
         """Removes a batch of which nothing was taken in, since its file is gone or cannot be moved."""
         async with self._database.write() as write:
@@ -260,7 +280,8 @@ class Batches:
 
 def _batch(row: Row) -> Batch:
     (number, source, name, origin, file, column, device, inode, size, mtime, digest, layout, warnings, *rest) = row
-    state, line, lines, refused, items, created_at, opened_at, finished_at, written_at, parent, chain, granted = rest
+    (state, line, lines, refused, items, created_at, opened_at, finished_at, written_at, *of_chain, pause_wanted) = rest
+    parent, chain, granted = of_chain
     return Batch(
         id=number,
         source=source,
@@ -284,6 +305,7 @@ def _batch(row: Row) -> Batch:
         parent=parent,
         chain=tuple(_json(chain)),
         granted=bool(granted),
+        pause_wanted=bool(pause_wanted),
     )
 
 
@@ -295,7 +317,7 @@ def _below(parent: Batch, source: str) -> str:
 
 def _expect(moved: int, batch: Batch) -> None:
     if not moved:
-        raise StoreError(f"batch {batch.id} is not loading any more: something else than this service moved it")
+        raise NotLoading(f"batch {batch.id} is not loading any more: it was cancelled, or another program moved it")
 
 
 def _json(text: str) -> Any:
