@@ -29,8 +29,8 @@ class Mergers:
         self._share = share
 
     def work(self, key: str) -> str:
-        """The work that a number such as W1234 is now: the one that ends with 0."""
-        return f"{key[:-1]}0" if self._leads_on(key, key.endswith("0")) else key
+        """The work that a number such as W1234 is now: the one that ends with 0. A DOI leads nowhere else."""
+        return f"{key[:-1]}0" if self._leads_on(key, key.endswith("0") or not key.startswith("W")) else key
 
     def paper(self, key: str) -> str:
         """The paper that an ID of 40 digits is now, likewise."""

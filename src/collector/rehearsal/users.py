@@ -1,7 +1,6 @@
 """The users that the stand-in API knows, how many follow whom, and the lists of them."""
 
 import re
-from typing import TypeAlias
 
 import msgspec
 
@@ -57,9 +56,6 @@ class People(msgspec.Struct, frozen=True, kw_only=True):
     empty: float = 0.02  # without an item, though more may follow
 
 
-Counts: TypeAlias = dict[str, int]
-
-
 class User(msgspec.Struct, frozen=True):
     """A user with all fields, whatever fields were asked for."""
 
@@ -68,7 +64,7 @@ class User(msgspec.Struct, frozen=True):
     username: str
     created_at: str
     protected: bool
-    public_metrics: Counts
+    public_metrics: dict[str, int]
 
 
 class Users:
