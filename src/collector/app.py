@@ -30,6 +30,7 @@ from collector.output.health import Health, health
 from collector.output.recent import Finishes
 from collector.output.snapshot import Snapshot
 from collector.output.status import snapshot
+from collector.output.views import ViewKeeper
 from collector.reload import Reloader
 from collector.sources.http import Client
 from collector.sources.identity import identity
@@ -118,6 +119,8 @@ class App:
         self._folder = Folder(config.batches, self._store, config.sources, self.snapshot, clock, spent=self._spent)
         self._dispatcher = Dispatcher(self._store, self._ledger, client, clock, self._folder.ended, self._crew)
         self._declare()
+        self._views = ViewKeeper(self._store.views, config.sources)
+        await self._views.make()
         kept = await self._store.hours.load()
         self._timekeeper = Timekeeper(kept, self._store, self._dispatcher, self._ledger, clock)
         admin = partial(application, self.snapshot, self._health)
@@ -152,6 +155,7 @@ class App:
         self._loader.reconfigure(config)
         self._watcher.reconfigure(config)
         self._folder.reconfigure(config.sources)
+        self._views.reconfigure(config.sources)
 
     def _spent(self, batch: BatchId) -> Mapping[Why, float]:
         return self._timekeeper.spent(batch)
@@ -167,6 +171,7 @@ class App:
             recorder = group.create_task(dispatcher.recorder.run())
             folder = group.create_task(self._folder.run())
             timekeeper = group.create_task(self._timekeeper.run())
+            views = group.create_task(self._views.run())
             self._crew.begin(group.create_task)
             taking = [group.create_task(self._reloader.run()), group.create_task(self._watcher.run())]
             self.ready.set()
@@ -177,7 +182,7 @@ class App:
             await self._crew.stop_feeding()
             await self._crew.land(self.config.service.grace)
             await self._record_the_last()
-            await end([folder, recorder, timekeeper])
+            await end([folder, recorder, timekeeper, views])
             await self._timekeeper.close()
 
     async def _record_the_last(self) -> None:

@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from collector.clock import Clock, unstamp
+from collector.clock import Clock, stamp, unstamp
 from collector.dispatch.judge import Judge
 from collector.dispatch.lane import Lane
 from collector.dispatch.packing import Kind, Shelf
 from collector.errors import StoreBusy
 from collector.model import BatchId, Call, Found, Job, Result, State
+from collector.sources.rules import fresh_since
 from collector.store.batches import Batch
 from collector.store.store import Store
 
@@ -135,8 +136,9 @@ class Feeder:
         meanwhile, so the row that was read is an old one."""
         jobs = [job for job in read if (job.batch, job.key) not in before]
         known: dict[str, BatchId] = {}
-        if jobs and self._lane.endpoint.spec.recollect == "missing" and self._others_have_items(batch):
-            known = await self._store.jobs.collected(self._lane.name, [job.key for job in jobs])
+        since = fresh_since(self._lane.endpoint.spec.recollect, self._clock.wall())
+        if jobs and since is not None and self._others_have_items(batch):
+            known = await self._store.jobs.collected(self._lane.name, [job.key for job in jobs], stamp(since))
         jobs = self._lane.taken.take(jobs)
         self._shelf.add(job for job in jobs if job.key not in known)
         done = tuple((job, Found(same_as=known[job.key])) for job in jobs if job.key in known)
