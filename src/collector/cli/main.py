@@ -10,7 +10,7 @@ from typing import IO, Any, NoReturn
 import click
 
 from collector import __version__
-from collector.cli import add, demo, orders, plan, serve, setup, status
+from collector.cli import add, demo, export, orders, plan, serve, setup, status, trying
 from collector.errors import CollectorError, UsageError
 
 
@@ -72,7 +72,7 @@ def cli() -> None:
 
 
 for command in (
-    *(setup.init, setup.check, serve.run, plan.plan, add.add, status.status),
+    *(setup.init, setup.check, trying.try_source, serve.run, plan.plan, add.add, status.status, export.export),
     *(orders.resume, orders.reload, demo.demo),
 ):
     cli.add_command(command)
