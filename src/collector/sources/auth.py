@@ -75,12 +75,12 @@ class _Token:
 class Bearer:
     """The token of a grant, for all calls that need it."""
 
-    def __init__(self, grant: Grant, post: Post) -> None:
-        self._grant, self._post = grant, post
+    def __init__(self, grant: Grant, post: Post, now: Callable[[], float]) -> None:
+        self._grant, self._post, self._now = grant, post, now
         self._fetching = asyncio.Lock()
         self._token: _Token | None = None
         self._in_body = False  # how the endpoint takes the client
-        self._failure: RequestError | None = None
+        self._failure: tuple[str, str] | None = None  # reason and detail
         self._failures = 0  # in a row
         self._again_at = -math.inf  # no fetch before
         self._believed_until = -math.inf
@@ -95,7 +95,7 @@ class Bearer:
         if answer.status == 401 and (other := await self._instead_of(token)):
             token, answer = other, await send(other.text)
             if answer.status == 401:
-                self._believed_until = _now() + BELIEVED
+                self._believed_until = self._now() + BELIEVED
         if answer.status < 400 or answer.status in (404, 410):
             token.worked = True
         return answer
@@ -103,7 +103,7 @@ class Bearer:
     async def _instead_of(self, refused: _Token) -> _Token | None:
         """Another token after a 401; None where it was not the token's fault, as for one that never worked."""
         if refused is self._token:
-            if not refused.worked or _now() < self._believed_until:
+            if not refused.worked or self._now() < self._believed_until:
                 return None
             self._token = None
         return await self._current()
@@ -117,27 +117,27 @@ class Bearer:
             try:
                 self._token = await self._fetch()
             except RequestError:
-                if self._token is None or _now() >= self._token.until:
+                if self._token is None or self._now() >= self._token.until:
                     raise
             return self._token
 
     def _fresh(self) -> _Token | None:
-        return self._token if self._token and _now() < self._token.renew_at else None
+        return self._token if self._token and self._now() < self._token.renew_at else None
 
     async def _fetch(self) -> _Token:
-        if self._failure is not None and _now() < self._again_at:
-            raise RequestError(self._failure.reason, self._failure.detail)
+        if self._failure is not None and self._now() < self._again_at:
+            raise RequestError(*self._failure)
         try:
             token = await self._ask()
         except RequestError as error:
-            self._failure, self._failures = error, self._failures + 1
-            self._again_at = _now() + min(HOLD * 2.0 ** min(self._failures - 1, 10), LONGEST_HOLD)
+            self._failure, self._failures = (error.reason, error.detail), self._failures + 1
+            self._again_at = self._now() + min(HOLD * 2.0 ** min(self._failures - 1, 10), LONGEST_HOLD)
             raise
         self._failure, self._failures = None, 0
         return token
 
     async def _ask(self) -> _Token:
-        began = _now()
+        began = self._now()
         status, body = await self._post(self._grant.url, *self._grant.request(in_body=self._in_body))
         if status in _OTHER_WAY:
             status, body = await self._post(self._grant.url, *self._grant.request(in_body=not self._in_body))
@@ -183,7 +183,3 @@ def _seconds(told: Any) -> float:
     except (ValueError, OverflowError):
         return math.inf
     return seconds if seconds > 0 else math.inf
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

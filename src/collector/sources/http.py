@@ -68,7 +68,7 @@ class Client:
         return await self._bearer(endpoint.grant).carry(partial(self._signed, endpoint, request, permit))
 
     def _bearer(self, grant: Grant) -> Bearer:
-        return self._bearers.setdefault(grant, Bearer(grant, self._post))
+        return self._bearers.setdefault(grant, Bearer(grant, self._post, asyncio.get_running_loop().time))
 
     async def _signed(self, endpoint: Endpoint, request: Request, permit: Permit, token: str) -> Answer:
         endpoint.hide(token)
