@@ -119,7 +119,7 @@ def serve(told: "Connection[int, None]") -> None:
 async def carried(read: config.Config, name: str, ledger: Ledger, calls: int) -> Cost:
     """So many calls by the consumers of one source, from the queue to the outcome."""
     spec, clock, done = read.sources[name], Clock(), asyncio.Event()
-    lane = Lane(name, Endpoint(spec, read.secrets), Breaker(spec.origin), Taken())
+    lane = Lane(name, Endpoint(spec, read.secrets), Breaker(spec.origin), Taken(), lambda _: True)
     judge = Judge(spec, lane.breaker, Random(1), ever_good=True)
     left = calls
 
@@ -130,7 +130,7 @@ async def carried(read: config.Config, name: str, ledger: Ledger, calls: int) ->
             done.set()
 
     async with Client() as client, asyncio.TaskGroup() as group:
-        made = [Consumer(lane, judge, ledger, client, record, clock) for _ in range(AT_ONCE)]
+        made = [Consumer(lane, judge, lambda _: (), ledger, client, record, clock) for _ in range(AT_ONCE)]
         tasks = [group.create_task(consumer.run()) for consumer in made]
         wall, cpu = time.perf_counter(), time.process_time()
         for number in range(calls):

@@ -16,6 +16,7 @@ from collector.admin.orders import Orders
 from collector.budget.ledger import Ledger
 from collector.clock import Clock
 from collector.config import Config
+from collector.dispatch.controller import Controller
 from collector.dispatch.crew import Crew, end
 from collector.dispatch.dispatcher import Dispatcher
 from collector.dispatch.timekeeper import Timekeeper
@@ -115,13 +116,18 @@ class App:
         client = await stack.enter_async_context(Client())
         self._loader = Loader(config, self._store, clock, self._opened)
         self._watcher = Watcher(config, self._loader, clock)
-        self._folder = Folder(config.batches, self._store, config.sources, self.snapshot, clock, spent=self._spent)
+        self._folder = Folder(
+            config.batches, self._store, config.sources, self.snapshot, clock, spent=self._spent, flies=self._flies
+        )
         self._dispatcher = Dispatcher(self._store, self._ledger, client, clock, self._folder.ended, self._crew)
+        self._controller = Controller(
+            self._store, self._dispatcher.opened, self._dispatcher.recall, self._folder.ended, clock
+        )
         self._declare()
         kept = await self._store.hours.load()
         self._timekeeper = Timekeeper(kept, self._store, self._dispatcher, self._ledger, clock)
         admin = partial(application, self.snapshot, self._health)
-        orders = Orders(self._dispatcher.sources, self._dispatcher.resume, self._reloader.ask)
+        orders = Orders(self._dispatcher.sources, self._dispatcher.resume, self._reloader.ask, self._controller)
         await stack.enter_async_context(controlled(admin(None, orders), config.control))
         self.admin_url = await stack.enter_async_context(listening(admin(frozenset(config.admin.hosts)), config.admin))
 
@@ -156,6 +162,9 @@ class App:
     def _spent(self, batch: BatchId) -> Mapping[Why, float]:
         return self._timekeeper.spent(batch)
 
+    def _flies(self, batch: BatchId) -> bool:
+        return self._dispatcher.flies(batch)
+
     def _opened(self, source: str) -> None:
         self._dispatcher.opened(source)
         self._folder.ended()  # a batch without a single job has ended where it opened
@@ -167,6 +176,7 @@ class App:
             recorder = group.create_task(dispatcher.recorder.run())
             folder = group.create_task(self._folder.run())
             timekeeper = group.create_task(self._timekeeper.run())
+            controller = group.create_task(self._controller.run())
             self._crew.begin(group.create_task)
             taking = [group.create_task(self._reloader.run()), group.create_task(self._watcher.run())]
             self.ready.set()
@@ -177,7 +187,7 @@ class App:
             await self._crew.stop_feeding()
             await self._crew.land(self.config.service.grace)
             await self._record_the_last()
-            await end([folder, recorder, timekeeper])
+            await end([controller, folder, recorder, timekeeper])
             await self._timekeeper.close()
 
     async def _record_the_last(self) -> None:
@@ -203,6 +213,7 @@ class App:
             troubles=(
                 *self._disk_trouble(),
                 *self._reloader.troubles(),
+                *dispatcher.troubles(),
                 *self._watcher.troubles(),
                 *self._folder.troubles(),
             ),

@@ -5,6 +5,7 @@ CollectorError                what, where and what to do, for an operator; the c
 │   ├── ConfigError           every problem of a configuration at once
 │   └── Held                  another process works in this state folder
 ├── StoreError                the database cannot be used
+│   ├── NotLoading            the batch left its loading, as by a cancel: what is read of its file is not taken in
 │   └── StoreBusy             it cannot now, but may soon: disk full, I/O error, lock; try again with backoff
 ├── UnreadableFile            an ID file that cannot be taken in at all; the text goes to NAME.why.txt
 ├── RequestError              no answer came from an API: `reason` is a short code
@@ -55,6 +56,10 @@ class Held(UsageError):
 
 class StoreError(CollectorError):
     """The database cannot be used."""
+
+
+class NotLoading(StoreError):
+    """A batch that was to be loaded on is not loading any more."""
 
 
 class StoreBusy(StoreError):

@@ -211,10 +211,10 @@ async def test_a_fault_of_ours_with_one_file_does_not_stop_the_others(
     async with house(tmp_path, clock) as home:
         take = home.loader.take
 
-        async def faulty(path: Path, source: str, column: Any = None) -> Any:
+        async def faulty(path: Path, source: str, *options: Any) -> Any:
             if path.name == "a.txt":
                 raise ValueError("no idea")
-            return await take(path, source, column)
+            return await take(path, source, *options)
 
         monkeypatch.setattr(home.loader, "take", faulty)
         home.drop("a.txt", "1\n")

@@ -1,15 +1,19 @@
 """What the command line orders through the control socket; nobody else may in this version."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
 from aiohttp import web
 
 from collector.admin import reply
-from collector.model import SourceLive
+from collector.dispatch.controller import Controller, Ordered
+from collector.errors import StoreBusy
+from collector.model import BatchId, SourceLive
 from collector.reload import Reloaded
+
+MOST_NAMED = 20  # batches that there are, where somebody names another one
 
 
 class Resumed(msgspec.Struct, frozen=True):
@@ -19,6 +23,26 @@ class Resumed(msgspec.Struct, frozen=True):
     not_stopped: dict[str, SourceLive]
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """A batch after an order, and whether the order changed it."""
+
+    id: int
+    folder: str
+    source: str
+    parent: int | None
+    state: str
+    pause_wanted: bool  # it is loading, and paused from then on
+    changed: bool
+    total: int
+    open: int  # jobs that were open at the order
+
+
+class Stood(msgspec.Struct, frozen=True):
+    """The batch that an order was for, and all below it, each before its children."""
+
+    batches: tuple[Standing, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Orders:
     """The handlers over what carries the orders out."""
@@ -26,6 +50,7 @@ class Orders:
     sources: Callable[[], Mapping[str, SourceLive]]
     resume: Callable[[str], bool]
     reload: Callable[[], "asyncio.Future[Reloaded | None]"]
+    batches: Controller
 
     def routes(self) -> list[web.RouteDef]:
         """Their paths."""
@@ -33,6 +58,9 @@ class Orders:
             web.post("/resume", self.resume_all),
             web.post("/sources/{source:[^/]*}/resume", self.resume_one),  # one without a name is an unknown one
             web.post("/reload", self.read_again),
+            web.post("/batches/{batch:[^/]*}/pause", self.pause_batch),
+            web.post("/batches/{batch:[^/]*}/resume", self.resume_batch),
+            web.post("/batches/{batch:[^/]*}/cancel", self.cancel_batch),
         ]
 
     async def resume_all(self, _: web.Request) -> web.Response:
@@ -57,3 +85,44 @@ class Orders:
         if told is None:
             return reply.refusal(503, "the service stops; the next start reads the configuration")
         return reply.json(told, 422 if told.problems else 200)
+
+    async def pause_batch(self, request: web.Request) -> web.Response:
+        """No more of its jobs are asked, nor of those below it."""
+        return await self._ordered(request, self.batches.pause)
+
+    async def resume_batch(self, request: web.Request) -> web.Response:
+        """They are asked again; where it was held that is the yes."""
+        return await self._ordered(request, self.batches.resume)
+
+    async def cancel_batch(self, request: web.Request) -> web.Response:
+        """It has ended, and so have those below it."""
+        return await self._ordered(request, self.batches.cancel)
+
+    async def _ordered(
+        self, request: web.Request, order: Callable[[BatchId], Awaitable[list[Ordered]]]
+    ) -> web.Response:
+        named = request.match_info["batch"]
+        batch = self.batches.find(named)
+        if batch is None:
+            there = [known.folder for known in self.batches.known(MOST_NAMED)]
+            why = f"no batch {named!r}; the latest there are: {', '.join(there) or 'none'}"
+            return reply.json({"error": why, "batches": there}, 404)
+        try:
+            return reply.json(Stood(tuple(map(_standing, await order(batch.id)))))
+        except StoreBusy as error:
+            return reply.refusal(503, f"nothing was done, since it cannot be written down now: {error}")
+
+
+def _standing(told: Ordered) -> Standing:
+    batch = told.batch
+    return Standing(
+        id=batch.id,
+        folder=batch.folder,
+        source=batch.source,
+        parent=batch.parent,
+        state=batch.state.value,
+        pause_wanted=batch.pause_wanted,
+        changed=told.changed,
+        total=told.total,
+        open=told.open,
+    )

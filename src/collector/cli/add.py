@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 
@@ -24,31 +24,46 @@ _LONGEST = 200  # bytes of a name, so that the names made from it still fit into
 @click.argument("file", metavar="FILE")
 @click.option("--source", metavar="S", help="The source to ask; else the default_source of the configuration.")
 @click.option("--column", metavar="C", help="The column that holds the IDs: its header, or its number from 1.")
+@click.option(
+    "--then", metavar="S", multiple=True, help="A source that is to follow, with the items' IDs; as often as wanted."
+)
 @click.option("--name", metavar="N", help="Another name for the batch; needed where FILE is -, standard input.")
 @option.config_file
 @option.as_json
 def add(
-    file: str, source: str | None, column: str | None, name: str | None, config_path: Path | None, as_json: bool
+    file: str,
+    source: str | None,
+    column: str | None,
+    then: tuple[str, ...],
+    name: str | None,
+    config_path: Path | None,
+    as_json: bool,
 ) -> None:
     """Copy an ID file into the watch folder.
 
     It arrives whole or not at all, and FILE stays where it is. It does not matter whether the service runs.
     """
     from collector.host import lock
+    from collector.intake import lineage
 
     config = option.load(config_path, secrets=False)
     chosen = option.source(config, source)
+    root, follow = lineage.asked(config.sources, chosen, then)
+    options = {"column": option.column(column), "then": then}
     wanted = _name(file, name)
     with _opened(file) as stream:
-        place, size = _copy(stream, config.watch / chosen, wanted, option.column(column))
+        place, size = _copy(stream, config.watch / chosen, wanted, {key: kept for key, kept in options.items() if kept})
     holder = lock.holder(config.root)
-    facts = {"file": str(place), "bytes": size, "source": chosen, "column": option.column(column), "service": holder}
-    then = (
+    facts = {"file": str(place), "bytes": size, "source": root, "column": options["column"], "then": follow}
+    taking = (
         f"the running service takes it in ({holder})"
         if holder
         else f"no service is running: `{option.hint('run', config.path)}` takes it in"
     )
-    option.say(as_json, facts, f"added {option.near(place)} ({size:,} bytes) for {chosen}; {then}")
+    whose = ", then ".join((root, *follow))
+    option.say(
+        as_json, facts | {"service": holder}, f"added {option.near(place)} ({size:,} bytes) for {whose}; {taking}"
+    )
 
 
 def _name(file: str, given: str | None) -> str:
@@ -73,8 +88,9 @@ def _opened(file: str) -> BinaryIO:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
 
 
-def _copy(stream: BinaryIO, folder: Path, wanted: str, column: str | int | None) -> tuple[Path, int]:
-    """The file under a name of its own, and its size. It appears by one rename, after its column is noted beside it."""
+def _copy(stream: BinaryIO, folder: Path, wanted: str, options: dict[str, Any]) -> tuple[Path, int]:
+    """The file under a name of its own, and its size. It appears by one rename, after its options are noted beside
+    it."""
     from collector.host.files import sync, write
     from collector.intake.files import options_of
 
@@ -89,8 +105,8 @@ def _copy(stream: BinaryIO, folder: Path, wanted: str, column: str | int | None)
             os.fsync(fd)
             if os.path.lexists(place):
                 raise CollectorError(f"{place} has appeared meanwhile; nothing was added: try again")
-            if column is not None:
-                write(options_of(place), json.dumps({"column": column}))
+            if options:
+                write(options_of(place), json.dumps(options))
             _part(place).rename(place)
             sync(folder)
     except OSError as error:

@@ -10,7 +10,7 @@ from typing import IO, Any, NoReturn
 import click
 
 from collector import __version__
-from collector.cli import add, demo, orders, plan, serve, setup, status
+from collector.cli import add, demo, orders, plan, serve, setup, sources, status
 from collector.errors import CollectorError, UsageError
 
 
@@ -72,8 +72,8 @@ def cli() -> None:
 
 
 for command in (
-    *(setup.init, setup.check, serve.run, plan.plan, add.add, status.status),
-    *(orders.resume, orders.reload, demo.demo),
+    *(setup.init, setup.check, sources.sources, serve.run, plan.plan, add.add, status.status),
+    *(orders.pause, orders.resume, orders.cancel, orders.reload, demo.demo),
 ):
     cli.add_command(command)
 

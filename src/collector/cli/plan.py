@@ -37,6 +37,7 @@ class _Answer:
     """All that is told."""
 
     source: str
+    then: tuple[str, ...]  # the sources that follow: nobody knows before how many IDs they get
     partners: list[str]  # sources that share its budget
     path: Path
     read: Preview
@@ -50,18 +51,28 @@ class _Answer:
 @click.argument("file", metavar="FILE")
 @click.option("--source", metavar="S", help="The source to ask; else the default_source of the configuration.")
 @click.option("--column", metavar="C", help="The column that holds the IDs: its header, or its number from 1.")
+@click.option("--then", metavar="S", multiple=True, help="A source that is to follow, as for `add`.")
 @option.config_file
 @option.as_json
-def plan(file: str, source: str | None, column: str | None, config_path: Path | None, as_json: bool) -> None:
+def plan(
+    file: str,
+    source: str | None,
+    column: str | None,
+    then: tuple[str, ...],
+    config_path: Path | None,
+    as_json: bool,
+) -> None:
     """Tell what a file would take: calls, windows, time and price.
 
     Nothing is sent, moved or written, and no service need run.
     """
+    from collector.intake import lineage
+
     config = option.load(config_path, secrets=False)
-    chosen, wanted = option.source(config, source), option.column(column)
+    chosen, follow = lineage.asked(config.sources, option.source(config, source), then)
     path = _readable(file)
-    read, known = _read(config, chosen, path, wanted)
-    answer = _answer(config, chosen, path, read, known)
+    read, known = _read(config, chosen, path, option.column(column))
+    answer = _answer(config, chosen, follow, path, read, known)
     click.echo(json.dumps(_facts(answer), ensure_ascii=False) if as_json else _text(answer), nl=as_json)
 
 
@@ -140,7 +151,7 @@ class _Progress:
             click.echo("\r\x1b[K", err=True, nl=False)
 
 
-def _answer(config: Config, source: str, path: Path, read: Preview, known: _Known) -> _Answer:
+def _answer(config: Config, source: str, then: tuple[str, ...], path: Path, read: Preview, known: _Known) -> _Answer:
     from collector.output import estimate
     from collector.sources import identity
     from collector.sources import plan as plans
@@ -149,7 +160,7 @@ def _answer(config: Config, source: str, path: Path, read: Preview, known: _Know
     made = plans.plan(read.ids - read.collected, terms)
     [group] = [group for group in identity.sharing(config.sources, config.secrets) if source in group]
     partners = [name for name in group if name != source]
-    return _Answer(source, partners, path, read, known, terms, made, plans.changes(made, terms))
+    return _Answer(source, then, partners, path, read, known, terms, made, plans.changes(made, terms))
 
 
 def _text(answer: _Answer) -> str:
@@ -171,9 +182,10 @@ def _of_file(answer: _Answer) -> str:
     from collector.output.text import plain
 
     read = answer.read
-    rows = {
-        "file": plain(answer.path.name),
-        "source": answer.source,
+    rows = {"file": plain(answer.path.name), "source": answer.source}
+    if answer.then:
+        rows["then"] = f"{', '.join(answer.then)}; what is told here is for {answer.source} alone"
+    rows |= {
         "recognised as": read.layout,
         "lines": receipt.lines(read.lines, read.headers, read.blank),
         "IDs": f"{read.ids:,}",
@@ -193,7 +205,9 @@ def _of_work(answer: _Answer) -> str:
     from collector.output import estimate
 
     made, terms = answer.plan, answer.terms
-    parts = [row("requests", estimate.requests(made, terms))]
+    first = answer.then[0] if answer.then else None
+    more = [f"at least: how many IDs {answer.source} brings for {first} nobody knows before"] if first else []
+    parts = [row("requests", estimate.requests(made, terms), *more)]
     if made.calls:
         shared = f"shared with {', '.join(answer.partners)}: the strictest limits hold"
         limits = [*(estimate.windows(made) or ["none is declared"]), *([shared] if answer.partners else [])]
@@ -240,6 +254,8 @@ def _facts(answer: _Answer) -> dict[str, Any]:
     return {
         "file": os.fsencode(answer.path).decode(errors="backslashreplace"),
         "source": answer.source,
+        "then": list(answer.then),
+        "at_least": bool(answer.then),
         "shares_with": answer.partners,
         "recognised_as": read.layout,
         "lines": read.lines,

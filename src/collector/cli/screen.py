@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from collector import quantity
-from collector.output.text import ends, plain, why
+from collector.output.text import ends, in_families, plain, why
 
 if TYPE_CHECKING:
     from collector.output.snapshot import BatchStatus, Snapshot, WindowStatus
@@ -103,12 +103,12 @@ def _table(snapshot: Snapshot) -> Table:
     for name in ("found", "gone", "failed", "open"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    for batch in snapshot.batches[:_ROWS]:
-        table.add_row(*_row(batch))
+    for depth, batch in in_families(snapshot.batches[:_ROWS]):
+        table.add_row(*_row(batch, depth))
     return table
 
 
-def _row(batch: BatchStatus) -> tuple[RenderableType, ...]:
+def _row(batch: BatchStatus, depth: int) -> tuple[RenderableType, ...]:
     jobs = batch.jobs
     lost = jobs.invalid + jobs.failed + jobs.cancelled
     numbers = [Text(f"{number:,}") for number in (jobs.found, jobs.gone, lost, jobs.open)]
@@ -116,7 +116,7 @@ def _row(batch: BatchStatus) -> tuple[RenderableType, ...]:
     if batch.state == "open" and batch.finish_at:
         state = clock_time(batch.finish_at)
     bar = ProgressBar(total=max(jobs.total, 1), completed=jobs.settled, complete_style="cyan")
-    return (Text(plain(batch.folder)), bar, *numbers, Text(plain(state)))
+    return (Text(f"{'  ' * depth}{plain(batch.folder)}"), bar, *numbers, Text(plain(state)))
 
 
 def _budget(name: str, window: WindowStatus) -> RenderableType:

@@ -79,6 +79,7 @@ def _facts(config: Config) -> dict[str, Any]:
             "budget": spec.budget,
             "shares_with": [other for other in shared.get(name, ()) if other != name],
             "price": spec.price and spec.price.model_dump(),
+            "from": spec.feed and f"{spec.feed.source}.{spec.feed.path}",
         }
         for name, spec in config.sources.items()
     }
@@ -102,12 +103,24 @@ def _text(config: Config) -> str:
         )
         budget = f", and budget {spec.budget}" if spec.budget else ""
         lines.append(f"  {name}: {spec.url}, {pack}, {limits}{budget}")
+        lines += [f"    {line}" for line in _chain(config, name)]
         lines += [f"    price: {_price(spec.price)}"] if spec.price else []
     lines += [f"  {line}" for line in (*_budgets(config), *_sharing(config))]
     lines += [f"  ! {warning}" for warning in _warnings(config)]
     lines += [f"  state folder: {config.root}", f"  drop ID files in: {_drop(config)}"]
     lines.append(f"  status: {_where(config)}")
     return "\n".join(lines)
+
+
+def _chain(config: Config, name: str) -> list[str]:
+    """Where its IDs come from, where it is no root."""
+    from collector.intake import lineage
+
+    fed = lineage.fed(config.sources, name)
+    if fed is None:
+        return []
+    root = lineage.above(config.sources, name)[0]
+    return [f"its IDs are {fed}; drop seeds, the IDs of {root}, into watch/{name}/"]
 
 
 def _price(price: Price) -> str:

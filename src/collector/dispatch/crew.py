@@ -28,6 +28,11 @@ class Crew:
         waiting, self._waiting = self._waiting, []
         self.join(waiting)
 
+    @property
+    def at_work(self) -> bool:
+        """Whether they have begun."""
+        return self._start is not None
+
     def join(self, actors: Iterable[Feeder | Consumer]) -> None:
         """More of them. A consumer begins when one of its source that has retired has landed, where there is one in
         the air: no source has more calls in the air than it may."""

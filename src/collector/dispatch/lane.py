@@ -1,18 +1,22 @@
 """The lane of one source as it is declared: its queue, its breaker, and whether it may run."""
 
 import asyncio
+from collections.abc import Callable
 
 from collector.dispatch.breaker import Breaker
 from collector.dispatch.taken import Taken
-from collector.model import Call
+from collector.model import BatchId, Call
 from collector.sources.request import Endpoint
 
 
 class Lane:
     """What feeder and consumers of one declaration share; a source that is declared otherwise has another one."""
 
-    def __init__(self, name: str, endpoint: Endpoint, breaker: Breaker, taken: Taken) -> None:
+    def __init__(
+        self, name: str, endpoint: Endpoint, breaker: Breaker, taken: Taken, is_open: Callable[[BatchId], bool]
+    ) -> None:
         self.name, self.breaker, self.taken = name, breaker, taken
+        self._is_open = is_open
         self.endpoint = endpoint  # the same for as long as the lane, but for limits and parallel
         # Small, so that a new batch is soon in turn: whatever waits in here is ahead of it.
         self.queue: asyncio.Queue[Call] = asyncio.Queue(maxsize=min(endpoint.spec.parallel, 16))
@@ -30,6 +34,10 @@ class Lane:
         """Calls go again."""
         self.stopped = None
         self._running.set()
+
+    def is_wanted(self, call: Call) -> bool:
+        """False where a batch of its jobs was paused or cancelled since it was packed."""
+        return all(self._is_open(job.batch) for job in call.jobs)
 
     async def running(self) -> None:
         """Returns when the source is not stopped."""

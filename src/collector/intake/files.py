@@ -191,6 +191,7 @@ class Options(msgspec.Struct, frozen=True):
     """What `collector add` asks for a file, in `.NAME.options.json` beside it."""
 
     column: str | int | None = None
+    then: tuple[str, ...] = ()  # the sources that are to follow
 
 
 def options(path: Path) -> Options:

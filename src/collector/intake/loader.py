@@ -15,15 +15,16 @@ import structlog
 
 from collector.clock import Clock
 from collector.config import Config
-from collector.errors import StoreBusy, StoreError, UnreadableFile
+from collector.errors import NotLoading, StoreBusy, StoreError, UnreadableFile
 from collector.host import thread
 from collector.host.files import sync, write
 from collector.intake import files, receipt
 from collector.intake.idfile import Chunk
 from collector.intake.reading import Reading
 from collector.intake.receipt import Receipt
-from collector.model import Trouble
+from collector.model import BatchState, Trouble
 from collector.output import estimate
+from collector.sources import chain
 from collector.sources.plan import plan
 from collector.sources.spec import Spec
 from collector.store.batches import Batch
@@ -60,7 +61,9 @@ class Loader:
     def troubles(self) -> tuple[Trouble, ...]:
         """Files rejected lately, batches that cannot be loaded, a store that cannot be written to."""
         rejected = [trouble for trouble in self._rejected if os.path.lexists(self._config.root / trouble.where)]
-        return (*((self._busy,) if self._busy else ()), *self._stuck.values(), *rejected)
+        loading = {batch.id for batch in self._store.batches.loading()}  # a stuck one may have been cancelled
+        stuck = [trouble for batch, trouble in self._stuck.items() if batch in loading]
+        return (*((self._busy,) if self._busy else ()), *stuck, *rejected)
 
     def unfinished(self) -> bool:
         """True while a batch of a file is loading, or its loading is stuck."""
@@ -70,8 +73,9 @@ class Loader:
         """True for the file of a batch that is loading: it is not to be taken in a second time."""
         return any(batch.identity == identity for batch in self._store.batches.loading())
 
-    async def take(self, path: Path, source: str, column: Column = None) -> Batch | None:
-        """Takes a complete file in; None when it was rejected. files.Left, and nothing done, where it must stay."""
+    async def take(self, path: Path, source: str, column: Column = None, follow: Sequence[str] = ()) -> Batch | None:
+        """Takes a complete file in, as a batch that the sources of `follow` are to follow; None when it was rejected,
+        or cancelled meanwhile. files.Left, and nothing done, where it must stay."""
         async with self._one_at_a_time:
             spec = self._spec(source)
             try:
@@ -80,17 +84,15 @@ class Loader:
                 await self._reject(path, str(error))
                 return None
             name, file = files.stem(path.name), files.plain(path.name)
-            begin = partial(
-                self._store.batches.begin, source, name, "file", file=file, column=column, identity=identity
-            )
-            batch = await self._patiently(begin)
+            begin = partial(self._store.batches.begin, file=file, column=column, identity=identity, chain=follow)
+            batch = await self._patiently(lambda: begin(source, name, "file"))
             try:
                 place = await thread.run(lambda: self._move(path, batch))
             except OSError as error:
                 await self._forget(batch)
                 told = f"it cannot be moved to {self._config.batches}: {error.strerror or error}"
                 raise files.Left("file_cannot_be_moved", f"{told}; make that folder writable") from error
-            return await self._load(batch, spec, place)
+            return await self._unless_cancelled(batch, self._load(batch, spec, place))
 
     async def go_on(self) -> None:
         """Finishes what an earlier run began to take in; what cannot go on now stands in `troubles` and may be tried
@@ -100,7 +102,7 @@ class Loader:
                 if batch.identity is None:
                     continue
                 try:
-                    await self._resume(batch)
+                    await self._unless_cancelled(batch, self._resume(batch))
                     self._stuck.pop(batch.id, None)
                 except (OSError, files.Left) as error:
                     self._is_stuck(batch, str(error))
@@ -159,7 +161,7 @@ class Loader:
         assert batch.identity is not None
         assert batch.file is not None
         watch = self._config.watch
-        dropped = files.find(batch.identity, [watch / batch.source, watch])
+        dropped = files.find(batch.identity, [*(watch / name for name in (batch.source, *batch.chain)), watch])
         place = self._folder(batch) / files.kept_as(batch.file)
         if not os.path.lexists(place):
             if dropped is None:
@@ -247,7 +249,9 @@ class Loader:
         """What can be said of a batch without its file."""
         ids, now = self._store.books.of(batch.id).total, self._clock.wall()
         said = self._estimated(batch.source, ids, sample)
-        return Receipt(batch.id, batch.file or "", batch.source, now, layout, ids, ids, said)
+        if batch.chain:
+            said = (*said, f"for {batch.source} alone: how many IDs its items bring nobody knows before")
+        return Receipt(batch.id, batch.file or "", batch.source, now, layout, ids, ids, said, then=batch.chain)
 
     def _estimated(self, source: str, ids: int, sample: Sequence[str]) -> tuple[str, ...]:
         """A courtesy: a reload may have taken the source away since the loading began, and the IDs are taken in."""
@@ -273,6 +277,7 @@ class Loader:
                 digest=kept.digest,
                 layout=kept.layout,
                 warnings=list(kept.warnings),
+                heirs=chain.heirs(self._config.sources, batch.source, batch.chain),
             )
         )
         facts = {"lines": kept.lines, "ids": kept.ids, "repeats": kept.repeats, "refused": kept.refused}
@@ -295,9 +300,19 @@ class Loader:
         self._rejected.append(Trouble("rejected", why, f"rejected/{target.name}", self._clock.wall()))
 
     async def _forget(self, batch: Batch) -> None:
-        await self._patiently(lambda: self._store.batches.forget(batch))
+        await self._unless_cancelled(batch, self._patiently(lambda: self._store.batches.forget(batch)))
         with suppress(OSError):
             self._folder(batch).rmdir()
+
+    async def _unless_cancelled(self, batch: Batch, work: Awaitable[T]) -> T | None:
+        """What the work on a loading batch comes to; None where somebody cancelled the batch meanwhile."""
+        try:
+            return await work
+        except NotLoading:
+            if self._store.batches.get(batch.id).state is not BatchState.CANCELLED:
+                raise
+            log.info("loading_cancelled", batch=batch.id, file=batch.file, line=self._store.batches.get(batch.id).line)
+            return None
 
     async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
         """The work's result, however long the store cannot be written to."""

@@ -28,6 +28,7 @@ class Receipt(msgspec.Struct, frozen=True):
     first: tuple[Refused, ...] = ()  # of the refused lines
     warnings: tuple[str, ...] = ()
     digest: str = ""
+    then: tuple[str, ...] = ()  # the sources that follow
 
     @property
     def repeats(self) -> int:
@@ -77,6 +78,7 @@ def _facts(receipt: Receipt) -> str:
     facts = {
         "file": receipt.file,
         "source": receipt.source,
+        "then": [", ".join(receipt.then)] if receipt.then else [],
         "batch": str(receipt.batch),
         "taken in": stamp(receipt.at),
         "recognised as": receipt.layout,

@@ -11,9 +11,9 @@ import structlog
 
 from collector.clock import Clock
 from collector.config import Config
-from collector.errors import StoreError
+from collector.errors import StoreError, UsageError
 from collector.host import thread
-from collector.intake import files
+from collector.intake import files, lineage
 from collector.intake.arrivals import Arrivals, Sighting
 from collector.intake.events import Events
 from collector.intake.loader import Loader
@@ -186,7 +186,11 @@ class Watcher:
             return
         try:
             options = await thread.run(lambda: files.options(path))
-            await self._loader.take(path, source, options.column)
+            root, follow = lineage.asked(self._config.sources, source, options.then)
+            await self._loader.take(path, root, options.column, follow)
+        except UsageError as error:  # since it was added another configuration came
+            way = "declare it again, then `collector reload`, or move the file away and add it anew"
+            await self._leave(entry, "chain_is_not_declared", f"what is to follow it cannot: {error}: {way}")
         except files.Left as left:
             await self._leave(entry, left.event, str(left))
         except StoreError:

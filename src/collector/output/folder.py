@@ -3,10 +3,11 @@
 import asyncio
 import errno
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -17,12 +18,13 @@ from collector.host import thread
 from collector.host.files import write
 from collector.model import BatchId, State, Trouble, Why
 from collector.output import export
-from collector.output.report import report
+from collector.output.report import report, with_chain
 from collector.output.snapshot import BatchStatus, Snapshot
 from collector.output.status import batch_status
 from collector.output.text import batch_text
 from collector.sources.spec import Spec
 from collector.store.batches import Batch
+from collector.store.books import Account
 from collector.store.store import Store
 
 EVERY = 3.0  # seconds from one look at the numbers to the next
@@ -40,6 +42,13 @@ class _Failure(msgspec.Struct, frozen=True):
     again_at: float  # loop time
 
 
+class _Page(NamedTuple):
+    """A batch, and all below it, for its status.txt."""
+
+    batch: BatchStatus
+    below: tuple[BatchStatus, ...]
+
+
 class Folder:
     """Writes into `batches/`; a full or broken disk is a trouble and tried again, never the end."""
 
@@ -54,10 +63,12 @@ class Folder:
         every: float = EVERY,
         free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
         spent: Callable[[BatchId], Mapping[Why, float]] = lambda _: {},
+        flies: Callable[[BatchId], bool] = lambda _: False,
     ) -> None:
         self._batches, self._store, self._specs = batches, store, specs
         self._snapshot, self._clock, self._every, self._free = snapshot, clock, every, free
         self._spent = spent  # seconds by what the time went into between the taking in and the end of a batch
+        self._flies = flies  # whether answers for jobs of a batch may come still
         self._shown: dict[int, object] = {}  # what each status.txt says
         self._failures: dict[int, _Failure] = {}
         self._refreshed_at = float("-inf")  # loop time
@@ -91,10 +102,13 @@ class Folder:
                     await self._wake.wait()
 
     async def write_ended(self) -> None:
-        """Writes the results of every batch that has ended, but for those whose next try is not due."""
+        """Writes the results of every batch that has ended, but for those whose next try is not due, and those that
+        were cancelled and have jobs that are still to end."""
         for batch in self._store.batches.to_write():
             failure = self._failures.get(batch.id)
             if failure and failure.again_at > self._clock.mono():
+                continue
+            if self._store.books.open_in(batch.id) or self._flies(batch.id):
                 continue
             try:
                 await self._write(batch)
@@ -107,35 +121,66 @@ class Folder:
         """Rewrites status.txt of those open batches whose numbers have changed."""
         self._refreshed_at = self._clock.mono()
         snapshot = self._snapshot()
-        open_batches = [batch for batch in snapshot.batches if batch.finished_at is None]
-        self._shown = {batch.id: self._shown.get(batch.id) for batch in open_batches}
-        changed = [batch for batch in open_batches if self._shown[batch.id] != _numbers(batch, snapshot)]
+        pages = self._pages(snapshot)
+        self._shown = {page.batch.id: self._shown.get(page.batch.id) for page in pages}
+        changed = [page for page in pages if self._shown[page.batch.id] != _numbers(page, snapshot)]
         if not changed:
             return
         ends = await thread.run(partial(self._put_status, changed, snapshot))
-        for batch in changed:
-            if batch.id not in ends:
+        for page in changed:
+            number = BatchId(page.batch.id)
+            if number not in ends:
                 continue
-            if error := ends[batch.id]:
-                self._failed(BatchId(batch.id), error)
+            if error := ends[number]:
+                self._failed(number, error)
             else:
-                self._shown[batch.id] = _numbers(batch, snapshot)
-                self._healed(BatchId(batch.id))
+                self._shown[number] = _numbers(page, snapshot)
+                self._healed(number)
+
+    def _pages(self, snapshot: Snapshot) -> list[_Page]:
+        """Every status.txt that may have changed: of what goes on, and of what that follows."""
+        batches = self._store.batches
+        known = {batch.id: batch for batch in snapshot.batches}
+        pages = {batch.id: batch for batch in snapshot.batches if batch.finished_at is None}
+        for batch in [*pages.values()]:
+            for above in self._above(BatchId(batch.id)):
+                if above.written_at is not None:
+                    pages[above.id] = known.get(above.id) or batch_status(self._store, above)
+        return [
+            _Page(
+                batch,
+                tuple(
+                    known.get(member.id) or batch_status(self._store, member)
+                    for member in batches.family(BatchId(batch.id))[1:]
+                ),
+            )
+            for batch in pages.values()
+        ]
+
+    def _above(self, batch: BatchId) -> Iterator[Batch]:
+        """Its parent, the parent's parent and so on."""
+        parent = self._store.batches.get(batch).parent
+        while parent is not None:
+            above = self._store.batches.get(parent)
+            yield above
+            parent = above.parent
 
     async def _refresh_in_time(self) -> None:
         if self._clock.mono() - self._refreshed_at >= self._every:
             await self.refresh()
 
-    def _put_status(self, changed: list[BatchStatus], snapshot: Snapshot) -> dict[int, OSError | None]:
+    def _put_status(self, changed: list[_Page], snapshot: Snapshot) -> dict[int, OSError | None]:
         ends: dict[int, OSError | None] = {}
-        for batch in changed:
+        for batch, below in changed:
             folder = self._batches / batch.folder
             # The taking in makes the folder, with the file in it; until then there is nowhere to write.
-            if not folder.is_dir():
+            if batch.parent is None and not folder.is_dir():
                 continue
             try:
+                folder.mkdir(parents=True, exist_ok=True)
+                text = batch_text(batch, snapshot, snapshot.now, below=below)
                 # It is written again in a moment: a lost one is no loss, and a sync each time would wear the disk.
-                write(folder / "status.txt", batch_text(batch, snapshot, snapshot.now), durable=False)
+                write(folder / "status.txt", text, durable=False)
                 ends[batch.id] = None
             except OSError as error:
                 ends[batch.id] = error
@@ -151,14 +196,34 @@ class Folder:
         await export.failed_csv(self._store, batch.id, folder / "failed.csv", self._refresh_in_time)
         await export.also_jsonl(self._store, batch.id, folder / "also.jsonl", self._refresh_in_time)
         now, account = self._clock.wall(), self._store.books.of(batch.id)
-        text = report(batch, account, self._specs.get(batch.source), now, notes, self._spent(batch.id))
-        last = batch_text(batch_status(self._store.books, batch), None, stamp(now))
+        below = self._members(batch.id)
+        text = report(batch, account, self._specs.get(batch.source), now, notes, self._spent(batch.id), below)
         await thread.run(partial(write, folder / "report.md", text))
-        await thread.run(partial(write, folder / "status.txt", last))
+        await self._write_last_status(batch)
+        for above in self._above(batch.id):
+            await self._write_chain_of(above)
         if notes:
             raise OSError(errno.ENOSPC, notes[0])
         await self._store.batches.written(batch.id)
         log.info("results_written", batch=batch.id, items=batch.items, seconds=round(self._clock.mono() - began, 3))
+
+    async def _write_last_status(self, batch: Batch) -> None:
+        below = [batch_status(self._store, member) for member, _ in self._members(batch.id)]
+        last = batch_text(batch_status(self._store, batch), None, stamp(self._clock.wall()), below=below)
+        await thread.run(partial(write, self._batches / batch.folder / "status.txt", last))
+
+    async def _write_chain_of(self, batch: Batch) -> None:
+        """Tells in the files of a batch that was written before how its chain stands now."""
+        path = self._batches / batch.folder / "report.md"
+        if batch.written_at is None or not await thread.run(path.is_file):
+            return
+        text = await thread.run(partial(path.read_text, encoding="utf-8"))
+        await thread.run(partial(write, path, with_chain(text, self._members(batch.id))))
+        await self._write_last_status(batch)
+
+    def _members(self, batch: BatchId) -> list[tuple[Batch, Account]]:
+        """All below a batch, with their books."""
+        return [(member, self._store.books.of(member.id)) for member in self._store.batches.family(batch)[1:]]
 
     async def _write_found(self, batch: Batch, folder: Path) -> tuple[str, ...]:
         """found.jsonl, or why it is not there."""
@@ -187,7 +252,10 @@ class Folder:
             log.warning("files_written_again", batch=batch)
 
 
-def _numbers(batch: BatchStatus, snapshot: Snapshot) -> object:
+def _numbers(page: _Page, snapshot: Snapshot) -> object:
     """What makes a status.txt worth writing again; the finish time alone is not, since it moves with the clock."""
+    batch = page.batch
     waits = [(wait.until, wait.why) for wait in snapshot.waiting if wait.budget == batch.source]
-    return (batch.jobs, batch.items, batch.state, batch.line, batch.warnings, waits, snapshot.sources.get(batch.source))
+    below = [(child.id, child.state, child.jobs) for child in page.below]
+    own = (batch.jobs, batch.items, batch.state, batch.line, batch.warnings)
+    return (own, below, waits, snapshot.sources.get(batch.source))

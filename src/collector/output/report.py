@@ -1,19 +1,24 @@
 """The collection report of a batch, in Markdown. Pure."""
 
 import platform
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from sqlite3 import sqlite_version
 
 from collector import __version__
 from collector.clock import stamp
-from collector.model import State, Why
+from collector.model import TERMINAL, BatchState, State, Why
 from collector.output.text import SPENT, moment, plain
 from collector.sources.spec import Spec
 from collector.store.batches import Batch
 from collector.store.books import Account
 
 _LEFT = (State.GONE, State.INVALID, State.FAILED, State.CANCELLED)
+_CHAIN = re.compile(r"^## What followed\n.*?(?=^## )", re.DOTALL | re.MULTILINE)
 _UNACCOUNTED = 1.0  # seconds, from which on the account and the two times of a batch are said to differ
+
+
+Members = Sequence[tuple[Batch, Account]]
 
 
 def report(
@@ -23,12 +28,14 @@ def report(
     now: float,
     notes: tuple[str, ...] = (),
     spent: Mapping[Why, float] | None = None,
+    below: Members = (),
 ) -> str:
     """Everything that somebody needs who asks later what was collected, from where, and what is missing.
 
-    `spent`: seconds of the source between the taking in and the end, by what they went into.
+    `spent`: seconds of the source between the taking in and the end, by what they went into. `below`: the batches of
+    its chain, with their books.
     """
-    said = [*batch.warnings, *notes]
+    said = [*batch.warnings, *notes, *_cut(batch)]
     parts = [
         [
             f"# Collection report: {_plain(batch.name)}",
@@ -42,9 +49,35 @@ def report(
         ["## Collection", "", *_collection(batch, spec)],
         *([["## Where the time went", "", *_time(batch, spent)]] if spent else []),
         ["## Gaps", "", *_gaps(batch, account)],
+        *([_chain(below)] if below else []),
         ["## For a methods section", "", _methods(batch, account, spec)],
     ]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def with_chain(text: str, below: Members) -> str:
+    """A report whose chain has gone on since it was written."""
+    section = "\n".join(_chain(below))
+    return _CHAIN.sub(lambda _: f"{section}\n\n", text, count=1)
+
+
+def _cut(batch: Batch) -> list[str]:
+    if batch.state is not BatchState.CANCELLED or batch.opened_at is not None or batch.parent is not None:
+        return []
+    return [f"It was cancelled while its file was read: only IDs up to line {batch.line:,} were taken in."]
+
+
+def _chain(below: Members) -> list[str]:
+    rows = [
+        (member.id, member.source, member.state.value, f"batches/{member.folder}", _books(account))
+        for member, account in below
+    ]
+    return ["## What followed", "", *_table(("batch", "source", "state", "folder", "books"), rows)]
+
+
+def _books(account: Account) -> str:
+    ended = " + ".join(f"{account.count(state):,} {state.value}" for state in TERMINAL)
+    return f"{account.total:,} = {ended} + {account.open:,} open"
 
 
 def _counts(account: Account) -> list[str]:
@@ -66,6 +99,8 @@ def _reasons(account: Account) -> list[str]:
 
 
 def _input(batch: Batch, account: Account) -> list[str]:
+    if batch.parent is not None:
+        return [f"IDs taken from the items of batch {batch.parent}: {account.total:,}. No file came with them."]
     rows: list[tuple[str, object]] = [
         ("came as", batch.origin),
         ("file", batch.file or "none"),
@@ -132,6 +167,7 @@ def _time(batch: Batch, spent: Mapping[Why, float]) -> list[str]:
 def _methods(batch: Batch, account: Account, spec: Spec | None) -> str:
     where = f" ({_plain(spec.url)})" if spec else ""
     file = f' from the file "{_plain(batch.file)}" (SHA-256 {batch.digest})' if batch.file and batch.digest else ""
+    file = file if batch.parent is None else f" from the items of batch {batch.parent}"
     said = [
         f"{_ids(account.total)}{file} {'was' if account.total == 1 else 'were'} requested from the source"
         f" {batch.source}{where} between"

@@ -63,6 +63,8 @@ class BatchStatus(msgspec.Struct, frozen=True):
     lines: int
     refused: int
     reasons: dict[str, dict[str, int]]
+    parent: int | None = None  # whose items its IDs come from
+    chain: tuple[int, ...] = ()  # the batches whose IDs come from its items
 
 
 class WindowStatus(msgspec.Struct, frozen=True):

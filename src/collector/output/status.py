@@ -51,11 +51,11 @@ def snapshot(
         started_at=stamp(started_at),
         now=stamp(now),
         **_range(ends.whole),
-        at_least=any(_more_to_come(batch, store.books) for batch in ongoing),
+        at_least=any(_more_to_come(batch, store.books, specs) for batch in ongoing),
         jobs=_jobs(store.books.total(), _sum(air)),
         calls_in_the_air=live.calls_in_the_air,
         waiting=tuple(_waiting(wait, store.books, ongoing, air) for wait in live.waiting),
-        batches=tuple(batch_status(store.books, batch, air, ends) for batch in listed),
+        batches=tuple(batch_status(store, batch, air, ends) for batch in listed),
         budgets={name: tuple(_window(window) for window in windows) for name, windows in live.budgets.items()},
         sources={name: _source(name, source, specs, store) for name, source in live.sources.items()},
         troubles=_troubles(live, ongoing, listed, specs, now),
@@ -63,9 +63,9 @@ def snapshot(
     )
 
 
-def batch_status(books: Books, batch: Batch, air: Air | None = None, ends: Finish | None = None) -> BatchStatus:
+def batch_status(store: Store, batch: Batch, air: Air | None = None, ends: Finish | None = None) -> BatchStatus:
     """One batch as it is now; without `air` and `ends` one that has ended."""
-    account = books.of(batch.id)
+    account = store.books.of(batch.id)
     reasons: dict[str, dict[str, int]] = {}
     for (state, reason), jobs in account.reasons.items():
         reasons.setdefault(_NAMES[state], {})[reason] = jobs
@@ -87,6 +87,8 @@ def batch_status(books: Books, batch: Batch, air: Air | None = None, ends: Finis
         lines=batch.lines,
         refused=batch.refused,
         reasons=reasons,
+        parent=batch.parent,
+        chain=tuple(child.id for child in store.batches.children(batch.id)),
     )
 
 
@@ -120,9 +122,16 @@ def _works(books: Books, ongoing: Sequence[Batch], air: Air) -> list[Work]:
     ]
 
 
-def _more_to_come(batch: Batch, books: Books) -> bool:
-    """True where a batch owes more than the finish time speaks of: its file is being read, or it is paused."""
-    return batch.state is BatchState.LOADING or (batch.state is BatchState.PAUSED and books.open_in(batch.id) > 0)
+def _more_to_come(batch: Batch, books: Books, specs: Mapping[str, Spec]) -> bool:
+    """True where a batch owes more than the finish time speaks of: its file is being read, it waits for a person, its
+    lists have pages that nobody has counted, or others take their IDs from its items."""
+    if batch.state is BatchState.LOADING:
+        return True
+    if not books.open_in(batch.id):
+        return False
+    spec = specs.get(batch.source)
+    rests = batch.state in (BatchState.PAUSED, BatchState.HELD)
+    return rests or bool(batch.chain) or (spec is not None and spec.next is not None)
 
 
 def _window(window: Window) -> WindowStatus:

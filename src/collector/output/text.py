@@ -1,7 +1,7 @@
 """A snapshot for people: curl, status.txt, a terminal. Plain characters, times in UTC. Pure."""
 
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from collector import quantity
 from collector.clock import BEYOND, unstamp
@@ -44,9 +44,13 @@ def text(snapshot: Snapshot, width: int = 80) -> str:
     return _page(lines)
 
 
-def batch_text(batch: BatchStatus, snapshot: Snapshot | None, now: str, width: int = 80) -> str:
-    """One batch, for its status.txt; without a snapshot one that has ended."""
-    lines = [f"{batch.folder} (source {batch.source}): {batch.state}", f"as of {moment(now)}", ""]
+def batch_text(
+    batch: BatchStatus, snapshot: Snapshot | None, now: str, width: int = 80, below: Iterable[BatchStatus] = ()
+) -> str:
+    """One batch, for its status.txt, with all `below` it; without a snapshot one that has ended."""
+    lines = [f"{batch.folder} (source {batch.source}): {batch.state}", f"as of {moment(now)}"]
+    lines += [f"its IDs are taken from the items of batch {batch.parent}"] * (batch.parent is not None)
+    lines += [*_rests(batch, width), ""]
     lines += [line for warning in batch.warnings for line in _alarm("warning", warning, width)]
     if batch.state == "loading":
         lines.append(f"loading has come to line {batch.line:,}")
@@ -60,7 +64,23 @@ def batch_text(batch: BatchStatus, snapshot: Snapshot | None, now: str, width: i
         if source and source.state != "running":
             lines += _wrapped(f"source {batch.source} is {source.state}: {source.why}", width)
         lines += [*_waits(snapshot, width, batch.source), *_finish(batch, now, width)]
+    lines += [line for child in below for line in ("", *_below(child, width))]
     return _page(lines)
+
+
+def in_families(batches: Sequence[BatchStatus]) -> list[tuple[int, BatchStatus]]:
+    """Batches in their order, those of a chain together, each below the one whose items it follows; the number says
+    how deep."""
+    listed = {batch.id: batch for batch in batches}
+
+    def lineage(batch: BatchStatus) -> tuple[int, ...]:
+        parent = listed.get(batch.parent) if batch.parent is not None else None
+        return (*(lineage(parent) if parent else ()), batch.id)
+
+    lines = {batch.id: lineage(batch) for batch in batches}
+    first = {top: place for place, (top, *_) in reversed(list(enumerate(lines.values())))}
+    ordered = sorted(batches, key=lambda batch: (first[lines[batch.id][0]], lines[batch.id]))
+    return [(len(lines[batch.id]) - 1, batch) for batch in ordered]
 
 
 def bar(jobs: JobCounts, width: int) -> str:
@@ -128,13 +148,33 @@ def _finish(end: Snapshot | BatchStatus, now: str, width: int) -> list[str]:
     return _wrapped(f"done {said}", width) if said else []
 
 
-def _batches(batches: Iterable[BatchStatus], width: int) -> list[str]:
+def _rests(batch: BatchStatus, width: int) -> list[str]:
+    """How a batch goes on that waits for a person."""
+    match batch.state:
+        case "held":
+            why = "" if batch.parent is None else ", since it has more IDs than its source's `max_children`"
+            said = f"held{why}: `collector resume {batch.id}` says yes, `collector cancel {batch.id}` says no"
+        case "paused":
+            said = f"paused: `collector resume {batch.id}` lets it go on"
+        case _:
+            return []
+    return _wrapped(said, width)
+
+
+def _below(batch: BatchStatus, width: int) -> list[str]:
+    return [*_wrapped(f"then {batch.folder} ({batch.source}): {batch.state}; {books(batch.jobs)}", width)] + [
+        f"  {line}" for line in _rests(batch, width - 2)
+    ]
+
+
+def _batches(batches: Sequence[BatchStatus], width: int) -> list[str]:
     lines = []
     room = max(width - 45, 12)
-    for batch in batches:
+    for depth, batch in in_families(batches):
         reached = f"line {batch.line:,}" if batch.state == "loading" else f"{batch.jobs.total:,} IDs"
-        name = f"{batch.folder} ({batch.source})"
+        name = f"{'  ' * depth}{batch.folder} ({batch.source})"
         lines.append(f"{name:{room}.{room}} {bar(batch.jobs, 12)} {_percent(batch.jobs)} {batch.state:9} {reached}")
+        lines += [f"{'  ' * (depth + 1)}{line}" for line in _rests(batch, width - 2 * depth - 2)]
     return lines
 
 

@@ -1,16 +1,20 @@
 """Batches: taken in, opened, finished, written out."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import msgspec
 
 from collector.clock import Clock, stamp, unstamp
-from collector.errors import StoreError
-from collector.model import BatchId, BatchState, State
+from collector.errors import NotLoading
+from collector.model import BatchId, BatchState, Heir, State
 from collector.store.books import Books
-from collector.store.database import Database, Row
+from collector.store.database import Database, Row, Write
+
+_LONGEST_STEM = 120  # bytes
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -35,6 +39,10 @@ class Batch(msgspec.Struct, frozen=True):
     opened_at: float | None
     finished_at: float | None
     written_at: float | None
+    parent: BatchId | None = None  # whose items its IDs come from
+    chain: tuple[str, ...] = ()  # the sources that are to follow it
+    granted: bool = False  # somebody said yes to more IDs than `max_children`
+    pause_wanted: bool = False  # asked for while it is loading
 
     @property
     def folder(self) -> str:
@@ -44,7 +52,8 @@ class Batch(msgspec.Struct, frozen=True):
 
 _COLUMNS = (
     "id, source, name, origin, file, source_column, device, inode, size, mtime, digest, layout, warnings,"
-    " state, line, lines, refused, items, created_at, opened_at, finished_at, written_at"
+    " state, line, lines, refused, items, created_at, opened_at, finished_at, written_at,"
+    " parent, chain, granted, pause_wanted"
 )
 
 
@@ -57,6 +66,7 @@ class Batches:
         self._ongoing: dict[BatchId, None] = {}
         self._ended: dict[BatchId, None] = {}  # in the order in which they ended
         self._items: Counter[str] = Counter()  # by source
+        self._children: defaultdict[BatchId, dict[BatchId, None]] = defaultdict(dict)
         self._unwritten: dict[BatchId, None] = {}  # ended, and their results not yet in their folder
 
     async def load(self) -> None:
@@ -70,6 +80,8 @@ class Batches:
         before = self._known.get(batch.id)
         self._items[batch.source] += batch.items - (before.items if before else 0)
         self._known[batch.id] = batch
+        if batch.parent is not None:
+            self._children[batch.parent].setdefault(batch.id)
         if batch.finished_at is None:
             self._ended.pop(batch.id, None)
             self._ongoing.setdefault(batch.id)
@@ -84,6 +96,10 @@ class Batches:
     def get(self, batch: BatchId) -> Batch:
         """One batch; KeyError when there is none."""
         return self._known[batch]
+
+    def find(self, batch: BatchId) -> Batch | None:
+        """One batch, if there is one of that number."""
+        return self._known.get(batch)
 
     def all(self) -> list[Batch]:
         """Every batch, in order of its number."""
@@ -105,9 +121,23 @@ class Batches:
         """Those whose taking in was not finished, in order."""
         return [batch for batch in self.ongoing() if batch.state is BatchState.LOADING]
 
+    def is_open(self, batch: BatchId) -> bool:
+        """Whether its jobs are asked."""
+        known = self._known.get(batch)
+        return known is not None and known.state is BatchState.OPEN
+
     def open_of(self, source: str) -> list[Batch]:
         """Those of a source whose jobs are asked, in order."""
         return [batch for batch in self.ongoing() if batch.source == source and batch.state is BatchState.OPEN]
+
+    def children(self, batch: BatchId) -> list[Batch]:
+        """Those whose IDs come from the items of a batch, in order."""
+        return [self._known[child] for child in sorted(self._children.get(batch, ()))]
+
+    def family(self, batch: BatchId) -> list[Batch]:
+        """A batch and all below it: itself first, and each before its children."""
+        below = [member for child in self.children(batch) for member in self.family(child.id)]
+        return [self._known[batch], *below]
 
     def to_write(self) -> list[Batch]:
         """Ended ones whose results are not yet in their folder."""
@@ -122,16 +152,18 @@ class Batches:
         file: str | None = None,
         column: str | int | None = None,
         identity: tuple[int, int, int, int] | None = None,
+        chain: Sequence[str] = (),
     ) -> Batch:
         """Step one of taking in: a durable batch in state loading, before anything is moved."""
         now = self._clock.wall()
         asked = None if column is None else msgspec.json.encode(column).decode()
+        follow = msgspec.json.encode(chain).decode()
         async with self._database.write() as write:
             number = await write.insert(
                 "INSERT INTO batches"
-                " (source, name, origin, file, source_column, device, inode, size, mtime, state, created_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'loading', ?)",
-                (source, name, origin, file, asked, *(identity or (None,) * 4), stamp(now)),
+                " (source, name, origin, file, source_column, device, inode, size, mtime, chain, state, created_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'loading', ?)",
+                (source, name, origin, file, asked, *(identity or (None,) * 4), follow, stamp(now)),
             )
             [row] = await write.rows(f"SELECT {_COLUMNS} FROM batches WHERE id = ?", (number,))
             batch = _batch(row)
@@ -158,27 +190,39 @@ class Batches:
         return batch, new
 
     async def open(
-        self, batch: Batch, *, lines: int, refused: int, digest: str, layout: str, warnings: list[str]
+        self,
+        batch: Batch,
+        *,
+        lines: int,
+        refused: int,
+        digest: str,
+        layout: str,
+        warnings: list[str],
+        heirs: Sequence[Heir] = (),
     ) -> Batch:
-        """Step four: the batch is complete and its jobs may be asked; one without any job is finished at once."""
+        """Step four: the batch is complete, and its jobs may be asked unless a pause was asked for; those that its
+        items feed stand below it. One without any job is finished at once."""
         now = self._clock.wall()
-        state = BatchState.OPEN if self._books.of(batch.id).open else BatchState.FINISHED
-        done = now if state is BatchState.FINISHED else None
-        opened = msgspec.structs.replace(
-            self._known[batch.id],
-            state=state,
-            lines=lines,
-            refused=refused,
-            digest=digest,
-            layout=layout,
-            warnings=tuple(warnings),
-            opened_at=now,
-            finished_at=done,
-        )
         async with self._database.write() as write:
+            known = self._known[batch.id]  # a pause may have been asked for until here
+            loaded = BatchState.PAUSED if known.pause_wanted else BatchState.OPEN
+            state = loaded if self._books.of(batch.id).open else BatchState.FINISHED
+            done = now if state is BatchState.FINISHED else None
+            opened = msgspec.structs.replace(
+                known,
+                state=state,
+                lines=lines,
+                refused=refused,
+                digest=digest,
+                layout=layout,
+                warnings=tuple(warnings),
+                opened_at=now,
+                finished_at=done,
+                pause_wanted=False,
+            )
             moved = await write.change(
                 "UPDATE batches SET state = ?, lines = ?, refused = ?, digest = ?, layout = ?, warnings = ?,"
-                " opened_at = ?, finished_at = ? WHERE id = ? AND state = 'loading'",
+                " opened_at = ?, finished_at = ?, pause_wanted = 0 WHERE id = ? AND state = 'loading'",
                 (
                     *(state, lines, refused, digest, layout, msgspec.json.encode(warnings).decode()),
                     *(stamp(now), done and stamp(done), batch.id),
@@ -186,7 +230,32 @@ class Batches:
             )
             _expect(moved, batch)
             write.after_commit(lambda: self.keep(opened))
+            if done is None:
+                await self._bear(write, opened, heirs)
         return opened
+
+    async def _bear(self, write: Write, parent: Batch, heirs: Sequence[Heir]) -> None:
+        """The batches below one, without a job as yet."""
+        for heir in heirs:
+            number = await write.insert(
+                "INSERT INTO batches (source, name, origin, parent, chain, state, created_at, opened_at)"
+                " VALUES (?, ?, 'chain', ?, ?, ?, ?, ?)",
+                (
+                    *(heir.source, _below(parent, heir.source), parent.id, msgspec.json.encode(heir.chain).decode()),
+                    *(parent.state, *(stamp(parent.opened_at or 0.0),) * 2),
+                ),
+            )
+            [row] = await write.rows(f"SELECT {_COLUMNS} FROM batches WHERE id = ?", (number,))
+            child = _batch(row)
+            write.after_commit(partial(self.keep, child))
+            await self._bear(write, child, heir.heirs)
+
+    async def change(self, write: Write, sql: str, values: Sequence[object]) -> list[Batch]:
+        """Runs an UPDATE of batches; those that it changed, which the mirror follows at the commit."""
+        changed = [_batch(row) for row in await write.rows(f"{sql} RETURNING {_COLUMNS}", values)]
+        for batch in changed:
+            write.after_commit(partial(self.keep, batch))
+        return changed
 
     async def forget(self, batch: Batch) -> None:
         """Removes a batch of which nothing was taken in, since its file is gone or cannot be moved."""
@@ -203,13 +272,16 @@ class Batches:
             write.after_commit(lambda: self.keep(msgspec.structs.replace(self._known[batch], written_at=now)))
 
     def _drop(self, batch: BatchId) -> None:
-        del self._known[batch]
+        parent = self._known.pop(batch).parent
         self._ongoing.pop(batch, None)
+        if parent is not None:
+            self._children[parent].pop(batch, None)
 
 
 def _batch(row: Row) -> Batch:
     (number, source, name, origin, file, column, device, inode, size, mtime, digest, layout, warnings, *rest) = row
-    state, line, lines, refused, items, created_at, opened_at, finished_at, written_at = rest
+    (state, line, lines, refused, items, created_at, opened_at, finished_at, written_at, *of_chain, pause_wanted) = rest
+    parent, chain, granted = of_chain
     return Batch(
         id=number,
         source=source,
@@ -230,12 +302,22 @@ def _batch(row: Row) -> Batch:
         opened_at=opened_at and unstamp(opened_at),
         finished_at=finished_at and unstamp(finished_at),
         written_at=written_at and unstamp(written_at),
+        parent=parent,
+        chain=tuple(_json(chain)),
+        granted=bool(granted),
+        pause_wanted=bool(pause_wanted),
     )
+
+
+def _below(parent: Batch, source: str) -> str:
+    """The name of a batch of a chain: that of the file it began with, and its own source."""
+    stem = parent.name if parent.parent is None else parent.name.removesuffix(f"-{parent.source}")
+    return f"{stem.encode()[:_LONGEST_STEM].decode(errors='ignore')}-{source}"
 
 
 def _expect(moved: int, batch: Batch) -> None:
     if not moved:
-        raise StoreError(f"batch {batch.id} is not loading any more: something else than this service moved it")
+        raise NotLoading(f"batch {batch.id} is not loading any more: it was cancelled, or another program moved it")
 
 
 def _json(text: str) -> Any:

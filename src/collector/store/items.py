@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from collector.model import BatchId, State
+from collector.model import BatchId, Item, State
 from collector.store.database import Database
 
 _PAGE = 500  # rows
@@ -49,7 +49,7 @@ class Items:
             (batch, *after, most),
         ):
             after = (rows[-1][0], rows[-1][1])
-            most = max(1, min(_PAGE, _PAGE_BYTES * len(rows) // (sum(len(row[4]) for row in rows) + 1)))
+            most = _fitting(len(rows), sum(len(row[4]) for row in rows))
             yield [FoundItem(*row) for row in rows]
 
     async def found_before(self, batch: BatchId) -> AsyncIterator[list[FoundItem]]:
@@ -67,6 +67,17 @@ class Items:
             )
             after = keys[-1][0]
             yield [FoundItem(*row) for row in rows]
+
+    async def of_job(self, batch: BatchId, key: str) -> AsyncIterator[list[Item]]:
+        """The items that a job of a batch has, a page at a time."""
+        after, most = "", _FIRST_PAGE
+        while rows := await self._database.read(
+            "SELECT key, body, reencoded FROM items WHERE batch = ? AND job = ? AND key > ? ORDER BY key LIMIT ?",
+            (batch, key, after, most),
+        ):
+            after = rows[-1][0]
+            most = _fitting(len(rows), sum(len(row[1]) for row in rows))
+            yield [Item(own, body, bool(reencoded)) for own, body, reencoded in rows]
 
     async def not_found(self, batch: BatchId, state: State) -> AsyncIterator[list[NotFound]]:
         """Jobs of a batch that ended in a state other than found, by key, a page at a time."""
@@ -98,3 +109,8 @@ class Items:
             (source,),
         )
         return int(items * (bytes_each + _LINE))
+
+
+def _fitting(rows: int, length: int) -> int:
+    """How many rows of such a length a page may have."""
+    return max(1, min(_PAGE, _PAGE_BYTES * rows // (length + 1)))

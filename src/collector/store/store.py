@@ -9,6 +9,7 @@ from collector.clock import Clock
 from collector.store import database
 from collector.store.batches import Batches
 from collector.store.books import Books
+from collector.store.control import Control
 from collector.store.hours import Hours
 from collector.store.items import Items
 from collector.store.jobs import Jobs
@@ -22,6 +23,7 @@ class Store:
         self.books = Books(db)
         self.batches = Batches(db, self.books, clock)
         self.jobs = Jobs(db, self.books, self.batches, clock)
+        self.control = Control(db, self.books, self.batches, clock)
         self.items = Items(db)
         self.hours = Hours(db)
 

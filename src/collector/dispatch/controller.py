@@ -1,0 +1,124 @@
+"""The actor behind pause, resume and cancel: it changes the batches, and ends the jobs of those that are cancelled."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+
+from collector.clock import Clock
+from collector.errors import StoreBusy
+from collector.model import BatchId
+from collector.store.batches import Batch
+from collector.store.store import Store
+
+MOST_AT_ONCE, LEAST_AT_ONCE = 10_000, 500  # jobs in a commit; below the least the disk's own time counts for more
+LONGEST_COMMIT = 0.05  # seconds that whoever else writes may have to wait
+FIRST_WAIT, LONGEST_WAIT = 0.25, 60.0  # seconds between tries while the store is busy
+
+log = structlog.get_logger()
+
+
+class Ordered(msgspec.Struct, frozen=True):
+    """A batch after an order, whether the order changed it, and its jobs at that moment."""
+
+    batch: Batch
+    changed: bool
+    total: int
+    open: int
+
+
+class Controller:
+    """Takes orders for batches; each is durable when it returns, and holds for all below the batch."""
+
+    def __init__(
+        self,
+        store: Store,
+        opened: Callable[[str], None],
+        recall: Callable[[str], None],
+        ended: Callable[[], None],
+        clock: Clock,
+    ) -> None:
+        self._store, self._clock = store, clock
+        self._opened = opened  # told the source of a batch that is asked from now on
+        self._recall = recall  # told the source of one that no longer is
+        self._ended = ended  # told when a batch has ended
+        self._wake = asyncio.Event()
+        self._at_once = MOST_AT_ONCE
+
+    def find(self, named: str) -> Batch | None:
+        """The batch that a number or the name of its folder means."""
+        number = named.partition("-")[0]
+        if not (number.isascii() and number.isdecimal() and len(number) < 19):
+            return None
+        batch = self._store.batches.find(BatchId(int(number)))
+        return batch if batch and named in (number, batch.folder) else None
+
+    def known(self, most: int) -> list[Batch]:
+        """The latest batches, in order."""
+        return self._store.batches.all()[-most:]
+
+    async def pause(self, batch: BatchId) -> list[Ordered]:
+        """No more of their calls leave."""
+        return self._told("batch_paused", batch, await self._store.control.pause(batch), self._recall)
+
+    async def resume(self, batch: BatchId) -> list[Ordered]:
+        """Their calls leave again; where they are held it is the yes."""
+        return self._told("batch_resumed", batch, await self._store.control.resume(batch), self._opened)
+
+    async def cancel(self, batch: BatchId) -> list[Ordered]:
+        """They have ended, and their open jobs end in a moment."""
+        told = self._told("batch_cancelled", batch, await self._store.control.cancel(batch), self._recall)
+        self._wake.set()
+        return told
+
+    async def run(self) -> None:
+        """Ends the open jobs of cancelled batches, also of those that an earlier process left, until it is
+        cancelled."""
+        while True:
+            self._wake.clear()
+            for batch in self._store.control.unsettled():
+                await self._end_jobs(batch)
+            await self._wake.wait()
+
+    async def _end_jobs(self, batch: Batch) -> None:
+        began, after, jobs = self._clock.mono(), "", self._store.books.open_in(batch.id)
+        while self._store.books.open_in(batch.id):
+            at = self._clock.mono()
+            last = await self._patiently(lambda: self._store.control.end_jobs(batch.id, after, self._at_once))  # noqa: B023 # awaited at once
+            if last is None and not after:
+                break  # an answer ended the last ones meanwhile
+            self._adapt(self._clock.mono() - at)
+            after = last or ""
+        log.info("jobs_cancelled", batch=batch.id, jobs=jobs, seconds=round(self._clock.mono() - began, 3))
+        self._ended()
+
+    def _adapt(self, seconds: float) -> None:
+        if seconds > LONGEST_COMMIT:
+            self._at_once = max(self._at_once // 2, LEAST_AT_ONCE)
+        elif seconds < LONGEST_COMMIT / 3:
+            self._at_once = min(self._at_once * 2, MOST_AT_ONCE)
+
+    async def _patiently(self, work: Callable[[], Awaitable[str | None]]) -> str | None:
+        """The work's result, however long the store cannot be written to."""
+        wait = FIRST_WAIT
+        while True:
+            try:
+                return await work()
+            except StoreBusy as error:
+                log.error("cancelling_waits_for_the_store", why=str(error), again_in=wait)
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, LONGEST_WAIT)
+
+    def _told(self, event: str, batch: BatchId, changed: list[Batch], tell: Callable[[str], None]) -> list[Ordered]:
+        """The batch and all below it, as they are now."""
+        numbers = {member.id for member in changed}
+        if changed:
+            log.info(event, batch=batch, changed=sorted(numbers))
+        for source in {member.source for member in changed}:
+            tell(source)
+        told = []
+        for member in self._store.batches.family(batch):
+            account = self._store.books.of(member.id)
+            told.append(Ordered(member, member.id in numbers, account.total, account.open))
+        return told

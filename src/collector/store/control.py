@@ -1,0 +1,91 @@
+"""What a person does with a batch and all below it: pause, resume, cancel."""
+
+from collections import Counter
+
+import msgspec
+
+from collector.clock import Clock, stamp
+from collector.model import BatchId, BatchState, State
+from collector.store.batches import Batch, Batches
+from collector.store.books import Books, Entry
+from collector.store.database import Database
+
+REASON = "cancelled"
+
+
+class Control:
+    """The transitions of batches that somebody asks for; each returns the batches whose state it changed."""
+
+    def __init__(self, database: Database, books: Books, batches: Batches, clock: Clock) -> None:
+        self._database, self._books, self._batches, self._clock = database, books, batches, clock
+
+    async def pause(self, batch: BatchId) -> list[Batch]:
+        """None of their jobs is asked until a resume; what is being loaded is paused as soon as it is loaded."""
+        return await self._change(
+            "UPDATE batches SET pause_wanted = (state = 'loading'), state = iif(state = 'open', 'paused', state)"
+            " WHERE id IN (SELECT value FROM json_each(?))"
+            " AND (state = 'open' OR (state = 'loading' AND NOT pause_wanted))",
+            batch,
+        )
+
+    async def resume(self, batch: BatchId) -> list[Batch]:
+        """Their jobs are asked again; for what is held it is the yes."""
+        return await self._change(
+            "UPDATE batches SET granted = (granted OR state = 'held'), pause_wanted = 0,"
+            " state = iif(state = 'loading', state, 'open')"
+            " WHERE id IN (SELECT value FROM json_each(?))"
+            " AND (state IN ('paused', 'held') OR (state = 'loading' AND pause_wanted))",
+            batch,
+        )
+
+    async def cancel(self, batch: BatchId) -> list[Batch]:
+        """They have ended; `end_jobs` then ends those of their jobs that are open."""
+        return await self._change(
+            "UPDATE batches SET state = 'cancelled', pause_wanted = 0, finished_at = ?"
+            " WHERE id IN (SELECT value FROM json_each(?)) AND state IN ('loading', 'held', 'open', 'paused')",
+            batch,
+            stamp(self._clock.wall()),
+        )
+
+    def unsettled(self) -> list[Batch]:
+        """Cancelled batches that have open jobs still."""
+        ended = self._batches.to_write()
+        return [batch for batch in ended if batch.state is BatchState.CANCELLED and self._books.open_in(batch.id)]
+
+    async def end_jobs(self, batch: BatchId, after: str, most: int) -> str | None:
+        """Ends the next open jobs of a cancelled batch behind a key, at most so many, in one commit with the books.
+
+        Returns the last of their keys, None where no open one is behind it.
+        """
+        if self._batches.get(batch).state is not BatchState.CANCELLED:  # which nothing leads out of
+            return None
+        rows = await self._database.read(
+            "SELECT key FROM jobs WHERE batch = ? AND key > ? AND state IN ('queued', 'delayed') ORDER BY key LIMIT ?",
+            (batch, after, most),
+        )
+        if not rows:
+            return None
+        keys = msgspec.json.encode([key for (key,) in rows]).decode()
+        async with self._database.write() as write:
+            open_ones = await write.rows(
+                "SELECT j.state, coalesce(j.reason, ''), count(*) FROM json_each(?) AS o"
+                " CROSS JOIN jobs AS j ON j.batch = ? AND j.key = o.value"
+                " WHERE j.state IN ('queued', 'delayed') GROUP BY 1, 2",
+                (keys, batch),
+            )
+            await write.change(
+                "UPDATE jobs SET state = 'cancelled', reason = ?, due_at = NULL, finished_at = ?"
+                " FROM json_each(?) AS o WHERE jobs.batch = ? AND jobs.key = o.value"
+                " AND jobs.state IN ('queued', 'delayed')",
+                (REASON, stamp(self._clock.wall()), keys, batch),
+            )
+            deltas: Counter[Entry] = Counter({(batch, State(state), reason): -n for state, reason, n in open_ones})
+            deltas[batch, State.CANCELLED, REASON] = sum(n for _, _, n in open_ones)
+            await self._books.change(write, deltas)
+        return str(rows[-1][0])
+
+    async def _change(self, sql: str, batch: BatchId, *values: object) -> list[Batch]:
+        async with self._database.write() as write:
+            family = [member.id for member in self._batches.family(batch)]
+            changed = await self._batches.change(write, sql, (*values, msgspec.json.encode(family).decode()))
+        return sorted(changed, key=lambda member: family.index(member.id))
