@@ -250,7 +250,7 @@ async def test_a_client_that_is_refused_both_ways_is_refused(status: int) -> Non
         assert error.reason == auth.REFUSED
         assert error.detail == (
             f"the token endpoint {serving.origin}/token refuses the client with {status} (no ***): "
-            "look at auth.id, auth.secret"
+            "look at auth.id and auth.secret; after a change, `collector reload`"
         )
         assert len(serving.asked) == 2
 

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import math
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -14,13 +15,14 @@ from yarl import URL
 from collector.errors import RequestError
 from collector.sources.answer import Answer
 from collector.sources.mask import Mask
-from collector.sources.words import joined, texts_of, words_of
+from collector.sources.words import texts_of, words_of
 
 REFUSED = "auth-refused"  # the reason where the client itself is refused: a person must mend it
 HOLD, LONGEST_HOLD = 2.0, 60.0  # seconds from a fetch that failed to the next one, doubled each time
 BELIEVED = 60.0  # seconds in which a 401 is taken to be about the ID, once a new token was refused like the old one
 _EARLY, _MOST_EARLY = 0.1, 60.0  # how long before its end a token is renewed: a share of its life, and most seconds
 _OTHER_WAY = (400, 401)
+_MEND = "look at auth.id and auth.secret; after a change, `collector reload`"
 
 # One POST of a form, as (url, headers, body) to (status, body). RequestError `connection` when no answer came.
 Post: TypeAlias = Callable[[str, Mapping[str, str], bytes], Awaitable[tuple[int, bytes]]]
@@ -148,24 +150,26 @@ class Bearer:
 def _read(grant: Grant, status: int, body: bytes, began: float) -> _Token:
     """The token that an answer holds, or a RequestError that says why it holds none."""
     where = f"the token endpoint {URL(grant.url).with_query(None)}"
-    mask = Mask((grant.id, grant.secret, grant.basic))
     if status == 408 or status == 429 or status >= 500:
         raise RequestError("connection", f"{where} answers {status}")
     if 300 <= status < 400:
         raise RequestError(REFUSED, f"{where} redirects, which is not followed: its last address belongs in auth.url")
-    if status >= 400:
-        words = mask.masked(words_of(body).encode()).decode()
-        raise RequestError(REFUSED, f"{where} refuses the client with {status} ({words}): look at auth.id, auth.secret")
     told = _table(body)
-    if "access_token" not in told and (words := joined(texts_of(told))):
-        raise RequestError(REFUSED, f"{where} refuses the client ({mask.masked(words.encode()).decode()})")
+    if status >= 400 or ("access_token" not in told and texts_of(told)):
+        raise RequestError(REFUSED, f"{where} refuses the client with {status} ({_said(grant, body)}): {_MEND}")
     text, kind = told.get("access_token"), told.get("token_type", "bearer")
-    if not isinstance(text, str) or not text.isascii() or not text.isprintable() or " " in text or not text:
+    if not isinstance(text, str) or not re.fullmatch("[!-~]+", text):
         raise RequestError("connection", f"{where} answers {status} without a token that can be used")
     if not isinstance(kind, str) or kind.lower() != "bearer":
         raise RequestError(REFUSED, f"{where} gives a token of another type than bearer")
     lasts = _seconds(told.get("expires_in"))
     return _Token(text, began + lasts - min(_MOST_EARLY, _EARLY * lasts), began + lasts)
+
+
+def _said(grant: Grant, body: bytes) -> str:
+    """The endpoint's words, without what it repeats of the client; masked before they are cut short, too."""
+    mask = Mask((grant.id, grant.secret, grant.basic))
+    return mask.masked(words_of(mask.masked(body)).encode()).decode()
 
 
 def _table(body: bytes) -> dict[str, Any]:
