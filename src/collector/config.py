@@ -241,7 +241,19 @@ def _sources(tables: dict[str, Any], problems: list[Problem]) -> dict[str, Spec]
         problems += faults
         if source:
             found[name] = source
+    problems += _same_views(found)
     return found
+
+
+def _same_views(sources: Mapping[str, Spec]) -> list[Problem]:
+    """A source with columns has a view of its name, and SQL does not tell A from a."""
+    taken: dict[str, str] = {}
+    viewed = [name for name, source in sources.items() if source.columns]
+    return [
+        Problem(f"source.{name}", repr(name), f"another name: the view of {taken[name.lower()]!r} would be the same")
+        for name in viewed
+        if taken.setdefault(name.lower(), name) != name
+    ]
 
 
 def _budgets(tables: dict[str, Any], sources: Mapping[str, Any], problems: list[Problem]) -> dict[str, Budget]:

@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from collector.clock import Clock, unstamp
+from collector.clock import Clock, stamp, unstamp
 from collector.dispatch.judge import Judge
 from collector.dispatch.lane import Lane
 from collector.dispatch.lineage import Lineage
@@ -12,6 +12,7 @@ from collector.dispatch.packing import Kind, Shelf
 from collector.dispatch.recorder import Recorder
 from collector.errors import StoreBusy
 from collector.model import BatchId, Call, Found, Job, Result, State
+from collector.sources.rules import fresh_since
 from collector.store.batches import Batch
 from collector.store.store import Store
 
@@ -141,8 +142,9 @@ class Feeder:
         meanwhile, so the row that was read is an old one."""
         jobs = [job for job in read if (job.batch, job.key) not in before]
         known: dict[str, BatchId] = {}
-        if jobs and self._lane.endpoint.spec.recollect == "missing" and self._others_have_items(batch):
-            known = await self._store.jobs.collected(self._lane.name, [job.key for job in jobs])
+        since = fresh_since(self._lane.endpoint.spec.recollect, self._clock.wall())
+        if jobs and since is not None and self._others_have_items(batch):
+            known = await self._store.jobs.collected(self._lane.name, [job.key for job in jobs], stamp(since))
             for key, before_it in known.items():
                 await self._hand_down(batch.id, key, before_it)
         jobs = self._lane.taken.take(jobs)

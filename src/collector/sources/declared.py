@@ -6,6 +6,7 @@ from typing import Any
 
 from collector.errors import Problem
 from collector.sources.values import PLACE
+from collector.store.views import FIXED, MOST_COLUMNS
 
 _ODD = re.compile(r"\{[A-Za-z][\w. -]*\}")
 _OF_HTTP = (
@@ -26,9 +27,11 @@ def secrets(table: Mapping[str, Any]) -> frozenset[str]:
 
 def contradictions(where: str, table: Mapping[str, Any]) -> list[Problem]:
     """What no single key shows; anything may stand in the table."""
+    columns = _of_columns(where, table)
     if table.get("call") is not None:
-        return _of_a_function(where, table)
-    return [*_of_places(where, table), *_of_a_body(where, table), *_of_pages(where, table), *_of_auth(where, table)]
+        return [*_of_a_function(where, table), *columns]
+    found = [*_of_places(where, table), *_of_a_body(where, table), *_of_pages(where, table), *_of_auth(where, table)]
+    return found + columns
 
 
 def _of_a_function(where: str, table: Mapping[str, Any]) -> list[Problem]:
@@ -97,6 +100,21 @@ def _of_auth(where: str, table: Mapping[str, Any]) -> list[Problem]:
     expected = "auth or a header Authorization, not both"
     both = [name for name in names if name.lower() == "authorization"]
     return found + [Problem(f"{where}.headers.{name}", "***", expected) for name in both]
+
+
+def _of_columns(where: str, table: Mapping[str, Any]) -> list[Problem]:
+    """A view has each name once, and SQL does not tell A from a."""
+    columns, found = table.get("columns"), []
+    if not isinstance(columns, dict):
+        return []
+    if len(columns) > MOST_COLUMNS:
+        found.append(Problem(f"{where}.columns", f"{len(columns)} columns", f"at most {MOST_COLUMNS}"))
+    taken = {name: f"another name: {name} is what every view begins with" for name in FIXED}
+    for name in columns:
+        if expected := taken.get(name.casefold()):
+            found.append(Problem(f"{where}.columns.{name}", repr(columns[name]), expected))
+        taken.setdefault(name.casefold(), f"another name: {name!r} is the same to SQL, in any case of letters")
+    return found
 
 
 def _places(texts: Iterable[str]) -> set[str]:

@@ -90,15 +90,15 @@ class Jobs:
         )
         return due_at if due_at is None else str(due_at)
 
-    async def collected(self, source: str, keys: Sequence[str]) -> dict[str, BatchId]:
-        """Which of the keys a found job of this source already has items for, and in which batch."""
+    async def collected(self, source: str, keys: Sequence[str], since: str = "") -> dict[str, BatchId]:
+        """Which of the keys a found job of this source has items for, fetched since then, and in which batch."""
         rows = await self._database.read(
             # CROSS JOIN keeps this order: the planner would rather read every item of the source.
             "SELECT i.job, min(i.batch) FROM json_each(?) AS asked"
             " CROSS JOIN items AS i ON i.source = ? AND i.job = asked.value"
             " CROSS JOIN jobs AS j ON j.batch = i.batch AND j.key = i.job AND j.state = 'found'"
-            " GROUP BY i.job",
-            (_text(list(keys)), source),
+            " WHERE i.fetched_at >= ? GROUP BY i.job",
+            (_text(list(keys)), source, since),
         )
         return {key: BatchId(batch) for key, batch in rows}
 
