@@ -130,7 +130,7 @@ async def carried(read: config.Config, name: str, ledger: Ledger, calls: int) ->
             done.set()
 
     async with Client() as client, asyncio.TaskGroup() as group:
-        made = [Consumer(lane, judge, ledger, client, record, clock) for _ in range(AT_ONCE)]
+        made = [Consumer(lane, judge, lambda _: (), ledger, client, record, clock) for _ in range(AT_ONCE)]
         tasks = [group.create_task(consumer.run()) for consumer in made]
         wall, cpu = time.perf_counter(), time.process_time()
         for number in range(calls):

@@ -212,3 +212,30 @@ def test_a_secret_that_is_no_single_line_is_a_problem(tmp_path: Path) -> None:
     """It could not be sent, and every ID would look malformed."""
     (tmp_path / "key").write_text("two\nlines")
     assert "one line" in problems(tmp_path, f'{GOOD}[secret]\nkey = {{ file = "key" }}\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('columns = { Job = "x" }', "source.posts.columns.Job = 'x': expected another name: job is what every view"),
+        (
+            'columns = { lang = "x", Lang = "y" }',
+            "columns.Lang = 'y': expected another name: 'lang' is the same to SQL",
+        ),
+        ("columns = { " + ", ".join(f'c{n} = "x"' for n in range(501)) + " }", "501 columns: expected at most 500"),
+        ('columns = { a = "[" }', "source.posts.columns.a = '[': expected a JMESPath expression"),
+    ],
+)
+def test_columns_that_no_view_can_have_are_a_problem(tmp_path: Path, text: str, said: str) -> None:
+    """Two that SQL takes for one, those that every view has, and too many."""
+    assert said in problems(tmp_path, f"{GOOD}{text}\n")
+
+
+def test_two_sources_whose_views_would_be_one_are_a_problem(tmp_path: Path) -> None:
+    """Where both have columns; else their names may differ in the case of letters alone."""
+    other = '[source.Posts]\nurl = "https://api/{id}"\n'
+    columns = 'columns = { a = "a" }\n'
+    said = problems(tmp_path, f"{GOOD}{columns}{other}{columns}")
+    assert "source.Posts = 'Posts': expected another name: the view of 'posts' would be the same" in said
+    (tmp_path / "collector.toml").write_text(f"{GOOD}{columns}{other}")
+    assert config.load(tmp_path / "collector.toml").sources.keys() == {"posts", "Posts"}

@@ -113,6 +113,28 @@ async def test_a_source_that_asks_elsewhere_now_goes_on_there(tmp_path: Path) ->
             assert (old.verdicts.total, new.verdicts.total) == (8, 96)
 
 
+async def test_views_follow_the_declared_columns(tmp_path: Path) -> None:
+    """They are there when the service is ready, and a reload makes and drops them while it works."""
+    async with StandIn(QUICK) as api:
+        with service(tmp_path, api.url, more='columns = { text = "text" }') as run:
+            run.drop("ids.txt", IDS[:50])
+            await started(run)
+            await until(run, "results_written")
+            [(views, texts)] = run.rows("SELECT count(DISTINCT job), count(text) FROM v_posts")
+            assert (views, texts) == (50, 50)
+            more = 'columns = { author = "author_id", at = "created_at" }\n' + USERS.format(url=api.url)
+            reconfigure(run, api.url, more + 'columns = { "the text" = "text" }')
+            hang_up(run)
+            told = await until(run, "views_declared")
+            assert (told["made"], told["dropped"]) == (["v_posts", "v_users"], [])
+            [(author,)] = run.rows("SELECT DISTINCT typeof(author) FROM v_posts")
+            assert author == "text"
+            reconfigure(run, api.url, "")
+            hang_up(run)
+            assert (await until(run, "views_declared"))["dropped"] == ["v_posts", "v_users"]
+            assert run.rows("SELECT name FROM sqlite_schema WHERE type = 'view'") == []
+
+
 async def test_sources_come_and_go(tmp_path: Path) -> None:
     """A new one takes what is dropped for it; one that is gone is asked no more, and what it owes is told until it is
     back."""

@@ -31,6 +31,7 @@ from collector.output.health import Health, health
 from collector.output.recent import Finishes
 from collector.output.snapshot import Snapshot
 from collector.output.status import snapshot
+from collector.output.views import ViewKeeper
 from collector.reload import Reloader
 from collector.sources.http import Client
 from collector.sources.identity import identity
@@ -124,6 +125,8 @@ class App:
             self._store, self._dispatcher.opened, self._dispatcher.recall, self._folder.ended, clock
         )
         self._declare()
+        self._views = ViewKeeper(self._store.views, config.sources)
+        await self._views.make()
         kept = await self._store.hours.load()
         self._timekeeper = Timekeeper(kept, self._store, self._dispatcher, self._ledger, clock)
         admin = partial(application, self.snapshot, self._health)
@@ -158,6 +161,7 @@ class App:
         self._loader.reconfigure(config)
         self._watcher.reconfigure(config)
         self._folder.reconfigure(config.sources)
+        self._views.reconfigure(config.sources)
 
     def _spent(self, batch: BatchId) -> Mapping[Why, float]:
         return self._timekeeper.spent(batch)
@@ -177,6 +181,7 @@ class App:
             folder = group.create_task(self._folder.run())
             timekeeper = group.create_task(self._timekeeper.run())
             controller = group.create_task(self._controller.run())
+            views = group.create_task(self._views.run())
             self._crew.begin(group.create_task)
             taking = [group.create_task(self._reloader.run()), group.create_task(self._watcher.run())]
             self.ready.set()
@@ -187,7 +192,7 @@ class App:
             await self._crew.stop_feeding()
             await self._crew.land(self.config.service.grace)
             await self._record_the_last()
-            await end([controller, folder, recorder, timekeeper])
+            await end([controller, folder, recorder, timekeeper, views])
             await self._timekeeper.close()
 
     async def _record_the_last(self) -> None:
@@ -213,6 +218,7 @@ class App:
             troubles=(
                 *self._disk_trouble(),
                 *self._reloader.troubles(),
+                *dispatcher.troubles(),
                 *self._watcher.troubles(),
                 *self._folder.troubles(),
             ),

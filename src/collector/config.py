@@ -15,7 +15,7 @@ from collector.errors import ConfigError, Problem
 from collector.host import secret
 from collector.host.files import regular
 from collector.host.secret import Secret
-from collector.sources import chain, identity, spec
+from collector.sources import chain, identity, presets, spec
 from collector.sources import declared as declared_by
 from collector.sources.fault import problems_of
 from collector.sources.spec import Spec
@@ -190,6 +190,8 @@ def _build(path: Path, table: dict[str, Any], *, fetch: bool) -> Config:
         if not isinstance(tables[key], dict):
             problems.append(Problem(key, "***" if key == "secret" else repr(tables[key]), f"a table, [{key}]"))
             tables[key] = {}
+    written = tables["source"]
+    tables["source"] = {name: presets.merged(source) for name, source in written.items()}
     service = _model(Service, "service", tables["service"], problems)
     admin = _model(Admin, "admin", tables["admin"], problems)
     sources = _sources(tables["source"], problems)
@@ -206,7 +208,7 @@ def _build(path: Path, table: dict[str, Any], *, fetch: bool) -> Config:
     if not isinstance(root, str) or not root.isprintable() or not root:
         problems.append(Problem("root", repr(root), "a folder"))
     if problems:
-        raise ConfigError(str(path), problems)
+        raise ConfigError(str(path), presets.traced(problems, written))
     assert service is not None
     assert admin is not None
     return Config(path, (path.parent / root).resolve(), default, sources, budgets, secrets, service, admin)
@@ -232,11 +234,26 @@ def _sources(tables: dict[str, Any], problems: list[Problem]) -> dict[str, Spec]
         if not isinstance(table, dict):
             problems.append(Problem(f"source.{name}", repr(table), f"a table, [source.{name}]"))
             continue
+        if unknown := presets.unknown(f"source.{name}", table):
+            problems.append(unknown)  # alone: what else would be wrong hangs on the preset
+            continue
         source, faults = spec.read(name, table)
         problems += faults
         if source:
             found[name] = source
+    problems += _same_views(found)
     return found
+
+
+def _same_views(sources: Mapping[str, Spec]) -> list[Problem]:
+    """A source with columns has a view of its name, and SQL does not tell A from a."""
+    taken: dict[str, str] = {}
+    viewed = [name for name, source in sources.items() if source.columns]
+    return [
+        Problem(f"source.{name}", repr(name), f"another name: the view of {taken[name.lower()]!r} would be the same")
+        for name in viewed
+        if taken.setdefault(name.lower(), name) != name
+    ]
 
 
 def _budgets(tables: dict[str, Any], sources: Mapping[str, Any], problems: list[Problem]) -> dict[str, Budget]:

@@ -59,6 +59,7 @@ class Cursor(msgspec.Struct, frozen=True):
     next: str  # as the API gave it; empty: the first page, once more
     pages: int = 0  # got since the list was begun
     restarts: int = 0  # how often it was begun anew, since the API no longer knew its cursor
+    mark: str = ""  # the cursor of an earlier page: a list that comes back to it goes in a circle
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -162,6 +163,24 @@ class Attempt(msgspec.Struct, frozen=True):
     traceback: str = ""  # of a Python source's function
 
 
+class Heir(msgspec.Struct, frozen=True):
+    """A batch that is to take its IDs from the items of another one, and those below it."""
+
+    source: str
+    chain: tuple[str, ...]  # every source below it
+    heirs: "tuple[Heir, ...]" = ()
+
+
+class Offspring(msgspec.Struct, frozen=True):
+    """IDs that items made for a batch of the next source in a chain."""
+
+    batch: BatchId
+    source: str
+    keys: tuple[str, ...]
+    malformed: tuple[str, ...] = ()  # what the next source's `id` does not match
+    most: int = 100_000  # with more than so many IDs the batch is held until somebody says yes
+
+
 class Result(msgspec.Struct, frozen=True):
     """What one call came to: an outcome for each job (none when it was told to wait and goes again), what is kept
     beside the items, and how it failed if it did."""
@@ -173,6 +192,7 @@ class Result(msgspec.Struct, frozen=True):
     extra: Extra | None = None
     attempt: Attempt | None = None
     sent: bool = True  # False where no call was needed
+    offspring: tuple[Offspring, ...] = ()
 
 
 class Wait(msgspec.Struct, frozen=True):

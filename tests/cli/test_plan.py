@@ -139,6 +139,9 @@ async def test_what_was_found_before_is_not_counted(home: Path, run: Run) -> Non
     config = home / "collector.toml"
     config.write_text(CONFIG.replace("pack = 100", 'pack = 100\nrecollect = "always"'))
     assert "requests       25, of" in run("plan", "ids.txt").output
+    for recollect, requests in (("older than 7d", 25), ("older than 99999d", 18)):
+        config.write_text(CONFIG.replace("pack = 100", f'pack = 100\nrecollect = "{recollect}"'))
+        assert f"requests       {requests}, of" in run("plan", "ids.txt").output
 
 
 def test_a_database_that_cannot_be_read_is_told_and_the_plan_made(home: Path, run: Run) -> None:

@@ -3,18 +3,29 @@ from pathlib import Path
 
 import pytest
 
+from collector.clock import Clock
 from collector.model import State
 from collector.rehearsal.api import Settings, StandIn
 from collector.rehearsal.posts import NO_FAULTS, Fate, Faults
 
 from .running import dispatching, packed, single
 
+DAY = 86_400.0
 IDS = [str(1_500_000_000_000_000_000 + 7919 * n) for n in range(1000)]
 
 
 def fast(faults: Faults = Faults()) -> Settings:  # noqa: B008 - frozen
     """No limit in the way, and hardly any latency."""
     return Settings(limit=None, latency=(0.0, 0.001), faults=faults)
+
+
+class Ahead(Clock):
+    """The machine's clock, set ahead."""
+
+    ahead = 0.0
+
+    def wall(self) -> float:
+        return super().wall() + self.ahead
 
 
 EXPECTED = {
@@ -122,6 +133,30 @@ async def test_what_is_collected_is_not_asked_for_again(tmp_path: Path) -> None:
             anew = await running.add(IDS[:100])
             await running.finished(anew)
             assert running.store.batches.get(anew.id).items == 100
+
+
+async def test_what_is_older_than_declared_is_asked_for_again(tmp_path: Path) -> None:
+    """Decided when a job is fed: what is younger comes from a batch before, else the new batch has items of its own."""
+    clock = Ahead()
+    async with StandIn(fast(NO_FAULTS)) as api:
+        specs = {"posts": packed(api.url, recollect="older than 7d")}
+        async with dispatching(tmp_path, specs, clock=clock) as running:
+            items = running.store.batches.get
+            await running.finished(first := await running.add(IDS[:300]))
+            clock.ahead = 6 * DAY
+            await running.finished(second := await running.add(IDS[:300]))
+            assert (api.verdicts.total, items(second.id).items) == (3, 0)
+            clock.ahead = 7 * DAY + 60
+            await running.finished(third := await running.add(IDS[:300]))
+            assert (api.verdicts.total, items(third.id).items) == (6, 300)
+            clock.ahead = 8 * DAY
+            await running.finished(fourth := await running.add(IDS[:300]))
+            assert (api.verdicts.total, items(fourth.id).items) == (6, 0)
+            pages = [page async for page in running.store.items.found_before(fourth.id)]
+            fetched = {item.fetched_at[:10] for page in pages for item in page}
+            [own] = {item.fetched_at[:10] async for page in running.store.items.found(third.id) for item in page}
+            assert fetched == {own}
+            assert items(first.id).items == 300
 
 
 async def test_an_outage_costs_no_attempt_and_ends_by_itself(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ NAMED = Faults(
     absent=frozenset({"4"}),
     poison=frozenset({"5"}),
     bad=frozenset({"6"}),
+    spoilt=frozenset({"9"}),
     other=0.0,
 )
 
@@ -159,3 +160,10 @@ def test_a_poisonous_id_spoils_the_call() -> None:
     """500 for the pack and alone."""
     assert World(NAMED).many(("7", "5")).status == 500
     assert World(NAMED).one("5").status == 500
+
+
+def test_an_id_can_spoil_a_call_in_a_good_answer() -> None:
+    """200 for the pack and alone, with an error that names nobody, and nothing of the pack comes back."""
+    for answer in (World(NAMED).many(("7", "9")), World(NAMED).one("9")):
+        assert (answer.status, set(body(answer))) == (200, {"errors"})
+        assert "resource_id" not in body(answer)["errors"][0]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.clock import Clock
+from collector.clock import Clock, stamp
 from collector.model import (
     Attempt,
     BatchId,
@@ -185,6 +185,8 @@ async def test_collected_ids_are_known_by_the_id_asked_for(store: Store) -> None
     )
     assert await store.jobs.collected("posts", ["1", "2", "3", "4", "other"]) == {"1": old.id}
     assert await store.jobs.collected("users", ["1"]) == {}
+    assert await store.jobs.collected("posts", ["1"], stamp(1_700_000_000.0)) == {"1": old.id}
+    assert await store.jobs.collected("posts", ["1"], stamp(1_700_000_000.001)) == {}
 
 
 async def test_a_chunk_loaded_again_counts_its_repeats_once(store: Store) -> None:

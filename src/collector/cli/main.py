@@ -10,7 +10,7 @@ from typing import IO, Any, NoReturn
 import click
 
 from collector import __version__
-from collector.cli import add, demo, orders, plan, serve, setup, status
+from collector.cli import add, demo, export, orders, plan, serve, setup, sources, status, trying
 from collector.errors import CollectorError, UsageError
 
 
@@ -72,8 +72,8 @@ def cli() -> None:
 
 
 for command in (
-    *(setup.init, setup.check, serve.run, plan.plan, add.add, status.status),
-    *(orders.pause, orders.resume, orders.cancel, orders.reload, demo.demo),
+    *(setup.init, setup.check, sources.sources, trying.try_source, serve.run, plan.plan, add.add, status.status),
+    *(orders.pause, orders.resume, orders.cancel, orders.reload, export.export, demo.demo),
 ):
     cli.add_command(command)
 

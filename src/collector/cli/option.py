@@ -50,9 +50,9 @@ def column(given: str | None) -> str | int | None:
     return int(given) if given and given.isascii() and given.isdigit() else given
 
 
-def say(as_json: bool, facts: dict[str, Any], text: str) -> None:
-    """What a command did: the facts for a program, else the text."""
-    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else text)
+def say(as_json: bool, facts: dict[str, Any], text: str, *, beside: bool = False) -> None:
+    """What a command did: the facts for a program, else the text; on standard error where its results go out."""
+    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else text, err=beside)
 
 
 def near(path: Path) -> str:

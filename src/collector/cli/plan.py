@@ -92,6 +92,8 @@ def _readable(file: str) -> Path:
 
 def _read(config: Config, source: str, path: Path, column: str | int | None) -> tuple[Preview, _Known]:
     """The file, and what is known of its IDs; without the latter where the database cannot be read."""
+    from collector.clock import stamp
+    from collector.sources.rules import fresh_since
     from collector.store.look import looking
 
     known = _Known()
@@ -100,9 +102,9 @@ def _read(config: Config, source: str, path: Path, column: str | int | None) -> 
             if look is None:
                 return _previewed(config, source, path, column, None), known
             known.open = look.open_jobs(source)
-            spec = config.sources[source]
-            reused = spec.recollect == "missing" and look.has_items(source)
-            collected = (lambda keys: look.collected(source, keys)) if reused else None
+            since = fresh_since(config.sources[source].recollect, time.time())
+            reused = since is not None and look.has_items(source)
+            collected = (lambda keys: look.collected(source, keys, stamp(since or 0.0))) if reused else None
             return _previewed(config, source, path, column, collected), known
     except StoreError as error:
         known.trouble = str(error)

@@ -12,19 +12,21 @@ from collector.budget.freeze import Signal
 from collector.budget.ledger import Ledger
 from collector.budget.permit import Permit
 from collector.clock import Clock
-from collector.dispatch.judge import HELD_BACK, Judge, Verdict
+from collector.dispatch.judge import HELD_BACK, Judge, Outcomes, Verdict
 from collector.dispatch.lane import Lane
 from collector.errors import NoPermit, RequestError, StoreBusy
-from collector.model import Attempt, Call, PutOff, Result
-from collector.sources import answer
-from collector.sources.answer import Answer, Faulty, Good, Reading, Refused, Unreadable
+from collector.model import Attempt, Call, Offspring, PutOff, Result
+from collector.sources import answer, auth
+from collector.sources.answer import Answer, Faulty, Good, Reading, Refused, Stopped, Unreadable
 from collector.sources.http import Client
 from collector.sources.request import Endpoint
+from collector.sources.rules import Do
 
 NO_PERMIT_DELAY = 1.0  # seconds
 DISK_DELAY = 2.0  # seconds
 _LIMIT_HEADER = re.compile(r"(x-)?rate-?limit(-.*)?|retry-after|date", re.IGNORECASE)
 
+Bear: TypeAlias = Callable[[Outcomes], tuple[Offspring, ...]]  # what outcomes make for a chain
 Record: TypeAlias = Callable[[Result], Awaitable[None]]
 
 log = structlog.get_logger()
@@ -45,9 +47,18 @@ class Waits:
 class Consumer:
     """The actor that carries calls of one source as it is declared; several share its lane and its judge."""
 
-    def __init__(self, lane: Lane, judge: Judge, ledger: Ledger, client: Client, record: Record, clock: Clock) -> None:
-        self._lane, self._judge, self._ledger, self._client = lane, judge, ledger, client
-        self._record, self._clock = record, clock
+    def __init__(
+        self,
+        lane: Lane,
+        judge: Judge,
+        bear: Bear,
+        ledger: Ledger,
+        client: Client,
+        record: Record,
+        clock: Clock,
+    ) -> None:
+        self._lane, self._judge, self._bear = lane, judge, bear
+        self._ledger, self._client, self._record, self._clock = ledger, client, record, clock
         self.in_the_air = False  # a stop or a reload waits for it
         self.stopping = False
 
@@ -102,7 +113,7 @@ class Consumer:
         began = self._clock.mono()
         self._lane.taken.sent(call)
         try:
-            got = await self._client.ask(self._lane.endpoint, call.keys, permit)
+            got = await self._client.ask(self._lane.endpoint, call.keys, permit, call.cursor)
         except RequestError as error:
             verdict = self._weigh(call, _without_answer(error), was_closed=was_closed)
             await self._hand_over(call, verdict, self._attempt(None, {}, error.reason, began))
@@ -114,7 +125,8 @@ class Consumer:
             raise
         else:
             self._lane.trouble = None  # what left was written down
-            if permit.answered(got.status, got.headers) is Signal.WAIT:
+            ruled = answer.rule(self._lane.endpoint.spec, got, call.keys)
+            if permit.answered(_heard(got.status, ruled), got.headers) is Signal.WAIT:
                 return await self._told_to_wait(call, got, began, waits)
             await self._read(call, got, permit, began, was_closed=was_closed)
         finally:
@@ -122,7 +134,7 @@ class Consumer:
         return True
 
     async def _told_to_wait(self, call: Call, got: Answer, began: float, waits: Waits) -> bool:
-        reason = f"http-{got.status}"
+        reason = f"http-{got.status}" if got.status >= 400 else "told-to-wait"
         waits.count(asyncio.get_running_loop().time())
         attempt = self._attempt(got.status, got.headers, reason, began)
         log.info("told_to_wait", source=self._lane.name, status=got.status, ids=len(call.keys))
@@ -160,8 +172,10 @@ class Consumer:
         self, call: Call, verdict: Verdict, attempt: Attempt | None, reading: Reading | None = None
     ) -> None:
         extra = reading.extra if isinstance(reading, Good) else None
+        born = self._bear(verdict.outcomes)
+        at = self._clock.wall()
         await self._record(
-            Result(self._lane.name, call.jobs, verdict.outcomes, self._clock.wall(), extra=extra, attempt=attempt)
+            Result(self._lane.name, call.jobs, verdict.outcomes, at, extra=extra, attempt=attempt, offspring=born)
         )
 
     def _attempt(self, status: int | None, headers: Mapping[str, str], reason: str, began: float) -> Attempt:
@@ -183,11 +197,26 @@ def _masked(reading: Reading, endpoint: Endpoint) -> Reading:
     return msgspec.structs.replace(reading, gone=masked)
 
 
+def _heard(status: int, ruled: Do | None) -> int:
+    """The status as the budget hears it: an `on` rule says what is a wait and what is none."""
+    match ruled:
+        case None:
+            return status
+        case Do.WAIT:
+            return 429
+        case Do.OK:
+            return 200
+        case _:
+            return 400
+
+
 def _without_answer(error: RequestError) -> Reading:
     match error.reason:
         case "malformed":
             return Refused(0, error.reason, error.detail)
         case "timeout" | "connection":
             return Faulty(error.reason, error.detail)
+        case auth.REFUSED:
+            return Stopped(error.reason, error.detail)
         case _:
             return Unreadable(error.reason, error.detail)

@@ -16,11 +16,12 @@ from collector.dispatch.crew import Crew
 from collector.dispatch.feeder import Feeder
 from collector.dispatch.judge import ALIKE_STOPS, DOUBTED, Judge
 from collector.dispatch.lane import Lane
+from collector.dispatch.lineage import Lineage
 from collector.dispatch.packing import Shelf
 from collector.dispatch.recorder import Recorder
 from collector.dispatch.taken import Taken
 from collector.host.secret import Secret
-from collector.model import BatchId, Progress, SourceLive, State
+from collector.model import BatchId, Progress, SourceLive, State, Trouble
 from collector.sources.http import Client
 from collector.sources.request import Endpoint
 from collector.sources.spec import Spec
@@ -49,6 +50,7 @@ class Dispatcher:
         self._random = Random()  # noqa: S311 - for jitter
         self._teams: dict[str, Team] = {}
         self._taken: defaultdict[str, Taken] = defaultdict(Taken)  # by source, of sources that are gone too
+        self._lineage = Lineage(store.batches)
         self.recorder = Recorder(store, self._taken, ended, self._random)
 
     def declare(self, specs: Mapping[str, Spec], secrets: Mapping[str, Secret]) -> None:
@@ -58,6 +60,7 @@ class Dispatcher:
         asks in another way now. One that only asks more or less often goes on, or stays stopped.
         """
         endpoints = {name: Endpoint(spec, secrets) for name, spec in specs.items()}
+        self._lineage.declare(specs)
         before, self._teams = self._teams, {}
         for name, endpoint in endpoints.items():
             team = before.get(name)
@@ -71,6 +74,7 @@ class Dispatcher:
             self._crew.retire([team.feeder], team.consumers)
         for team in self._teams.values():
             self._fit(team)
+            team.lane.taken.wake()  # a batch may wait for its chain to be declared
 
     def resume(self, source: str) -> bool:
         """Ends a stop by cause; False where the source is not stopped."""
@@ -115,6 +119,10 @@ class Dispatcher:
             (lane.trouble for lane in lanes if lane.trouble and not lane.stopped), None
         )
 
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What keeps batches from being asked, and wants somebody to change the configuration."""
+        return self._lineage.troubles()
+
     def running(self) -> dict[tuple[BatchId, State], int]:
         """Jobs in the air by batch and the state that their rows have."""
         total: Counter[tuple[BatchId, State]] = Counter()
@@ -143,7 +151,7 @@ class Dispatcher:
         lane.taken.begin(Progress(due=late), endpoint.spec.pack)
         judge = Judge(endpoint.spec, breaker, self._random, ever_good=_ever_good(self._store, name))
         shelf = Shelf(name, judge.pack, endpoint.room, endpoint.weight, endpoint.alone)
-        feeder = Feeder(lane, shelf, judge, self._store, self.recorder.put, self._clock)
+        feeder = Feeder(lane, shelf, judge, self._lineage, self._store, self.recorder, self._clock)
         self._crew.join([feeder])
         return Team(lane, judge, feeder)
 
@@ -152,7 +160,8 @@ class Dispatcher:
         most = team.lane.endpoint.spec.parallel
         fewer, team.consumers = team.consumers[most:], team.consumers[:most]
         self._crew.retire([], fewer)
-        make = (team.lane, team.judge, self._ledger, self._client, self.recorder.put, self._clock)
+        record = self.recorder.put
+        make = (team.lane, team.judge, self._lineage.of_outcomes, self._ledger, self._client, record, self._clock)
         more = [Consumer(*make) for _ in range(most - len(team.consumers))]
         team.consumers += more
         self._crew.join(more)

@@ -1,16 +1,18 @@
 """Due jobs to calls: fair shares, packing, and nothing asked for twice."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import structlog
 
-from collector.clock import Clock, unstamp
+from collector.clock import Clock, stamp, unstamp
 from collector.dispatch.judge import Judge
 from collector.dispatch.lane import Lane
+from collector.dispatch.lineage import Lineage
 from collector.dispatch.packing import Kind, Shelf
+from collector.dispatch.recorder import Recorder
 from collector.errors import StoreBusy
 from collector.model import BatchId, Call, Found, Job, Result, State
+from collector.sources.rules import fresh_since
 from collector.store.batches import Batch
 from collector.store.store import Store
 
@@ -31,12 +33,13 @@ class Feeder:
         lane: Lane,
         shelf: Shelf,
         judge: Judge,
+        lineage: Lineage,
         store: Store,
-        record: Callable[[Result], Awaitable[None]],
+        recorder: Recorder,
         clock: Clock,
     ) -> None:
-        self._lane, self._shelf, self._judge = lane, shelf, judge
-        self._store, self._record, self._clock = store, record, clock
+        self._lane, self._shelf, self._judge, self._lineage = lane, shelf, judge, lineage
+        self._store, self._recorder, self._clock = store, recorder, clock
         self._position: dict[BatchId, str] = {}  # the last key read from the queued rows
         self._exhausted: set[BatchId] = set()  # no queued row is left behind the position
         self._looked: dict[BatchId, float] = {}  # when the delayed rows were read last, in loop time
@@ -77,7 +80,7 @@ class Feeder:
         return self._shelf.pack(kind)
 
     async def _refill(self) -> None:
-        batches = self._store.batches.open_of(self._lane.name)
+        batches = self._batches()
         self._leave({batch.id for batch in batches})
         for given_back in self._lane.taken.to_read_again():
             self._forget(given_back)
@@ -87,6 +90,10 @@ class Feeder:
                 await self._read_queued(batch, most)
             if self._is_time_to_look(batch) and self._shelf.held(batch.id, delayed=True) < most:
                 await self._read_due(batch, most)
+
+    def _batches(self) -> list[Batch]:
+        """Those whose jobs are asked. One whose chain is not declared whole waits: its items would be lost to that."""
+        return [batch for batch in self._store.batches.open_of(self._lane.name) if self._lineage.whole(batch)]
 
     def _leave(self, open_batches: set[BatchId]) -> None:
         """Batches that are no longer open: what was read of them is read again when they are."""
@@ -135,32 +142,50 @@ class Feeder:
         meanwhile, so the row that was read is an old one."""
         jobs = [job for job in read if (job.batch, job.key) not in before]
         known: dict[str, BatchId] = {}
-        if jobs and self._lane.endpoint.spec.recollect == "missing" and self._others_have_items(batch):
-            known = await self._store.jobs.collected(self._lane.name, [job.key for job in jobs])
+        since = fresh_since(self._lane.endpoint.spec.recollect, self._clock.wall())
+        if jobs and since is not None and self._others_have_items(batch):
+            known = await self._store.jobs.collected(self._lane.name, [job.key for job in jobs], stamp(since))
+            for key, before_it in known.items():
+                await self._hand_down(batch.id, key, before_it)
         jobs = self._lane.taken.take(jobs)
         self._shelf.add(job for job in jobs if job.key not in known)
         done = tuple((job, Found(same_as=known[job.key])) for job in jobs if job.key in known)
         if done:
             self._hand = tuple(job for job, _ in done)
-            await self._record(Result(self._lane.name, self._hand, done, self._clock.wall(), sent=False))
+            await self._recorder.put(Result(self._lane.name, self._hand, done, self._clock.wall(), sent=False))
             self._hand = ()
+
+    async def _hand_down(self, batch: BatchId, key: str, holder: BatchId) -> None:
+        """What an earlier batch has stored under a key feeds the batches below this one, as if it came now. Done
+        before the job ends, so a kill in between does it again."""
+        if self._store.batches.children(batch):
+            async for items in self._store.items.of_job(holder, key):
+                born = self._lineage.offspring(batch, items)
+                await self._store.jobs.adopt(born)
+                self._recorder.wake(born)
 
     def _others_have_items(self, batch: Batch) -> bool:
         return any(b.items and b.id != batch.id and b.source == batch.source for b in self._store.batches.all())
 
     def _may_be_partial(self, kind: Kind) -> bool:
         """A pack goes unfilled where nothing can come to fill it, or where it waited long enough."""
-        exhausted = all(b.id in self._exhausted for b in self._store.batches.open_of(self._lane.name))
-        if kind.most >= self._shelf.most and not kind.absent:
-            return exhausted
-        if exhausted and len(self._lane.taken.jobs) == len(self._shelf):
+        batches = self._batches()
+        read = all(batch.id in self._exhausted for batch in batches)
+        whole = kind.most >= self._shelf.most and not kind.absent
+        if whole and not read:
+            return False
+        if read and not any(map(self._grows, batches)) and (whole or len(self._lane.taken.jobs) == len(self._shelf)):
             return True
         now = asyncio.get_running_loop().time()
         return now - self._unfilled.setdefault(kind, now) > RIPE
 
+    def _grows(self, batch: Batch) -> bool:
+        """True where the batch above it still makes IDs."""
+        return batch.parent is not None and self._store.batches.get(batch.parent).finished_at is None
+
     async def _until_due(self) -> float | None:
         """Seconds until something is due, None when only a wake can bring work."""
-        waiting = [b for b in self._store.batches.open_of(self._lane.name) if self._more_delayed(b)]
+        waiting = [b for b in self._batches() if self._more_delayed(b)]
         times = [due for batch in waiting if (due := await self._store.jobs.next_due(batch.id))]
         if not times:
             return RIPE if len(self._shelf) else LONGEST_SLEEP if waiting else None

@@ -8,7 +8,7 @@ from typing import TypeAlias, assert_never
 
 import msgspec
 
-from collector.dispatch import retry
+from collector.dispatch import paging, retry
 from collector.dispatch.breaker import Breaker
 from collector.model import ABSENT, Call, Failed, Found, Gone, Invalid, Job, Outcome, PutOff
 from collector.sources.answer import Denied, Faulty, Good, Later, Missing, Reading, Refused, Stopped, Unreadable
@@ -53,6 +53,8 @@ class Judge:
 
     def weigh(self, call: Call, reading: Reading, now: float, *, was_closed: bool) -> Verdict:
         """The outcome of each job; `was_closed`: whether the breaker was closed when the call left."""
+        if call.cursor is not None and isinstance(reading, Missing | Refused) and not _by_a_rule(reading):
+            return self._expired(call, reading)
         match reading:
             case Good():
                 return self._good(call, reading, now)
@@ -60,7 +62,8 @@ class Judge:
                 if self._ever_good:
                     self._since_good, self._good_at = 0, now
                 outcome = Gone(reading.reason, reading.detail)
-                return self._after(call, self._no(call, reading, outcome), reading, alike=not self._ever_good)
+                alike = not (self._ever_good or reading.sure)
+                return self._after(call, self._no(call, reading, outcome), reading, alike=alike)
             case Refused(status=0):
                 invalid = Invalid(reading.reason, reading.detail)
                 return Verdict(_split_or(call, invalid), reading.reason)  # it was never sent
@@ -111,7 +114,8 @@ class Judge:
             self._failed_at.pop((job.batch, job.key), None)
             self._denied_at.pop((job.batch, job.key), None)
         first: dict[str, Job] = {}
-        outcomes = tuple((job, self._outcome(job, good, first.setdefault(job.key, job))) for job in call.jobs)
+        short = len(call.keys) > 1 and len(good.found) >= CUT_SHORT * len(call.keys)
+        outcomes = tuple((job, self._outcome(job, good, first.setdefault(job.key, job), short)) for job in call.jobs)
         return Verdict(outcomes, shrunk=self._shrink(call, good))
 
     def _shrink(self, call: Call, good: Good) -> int | None:
@@ -122,13 +126,16 @@ class Judge:
         self.pack = most
         return most
 
-    def _outcome(self, job: Job, good: Good, first: Job) -> Outcome:
+    def _outcome(self, job: Job, good: Good, first: Job, short: bool) -> Outcome:
+        """`short`: where these were left out of an answer before, this one shows that it was cut short. It may be so
+        itself, so what it leaves out again is asked once more."""
         if found := good.found.get(job.key):
-            # The same ID for another batch: its items are kept once.
-            return found if first is job else Found(same_as=first.batch)
+            if first is not job:
+                return Found(same_as=first.batch)  # the same ID for another batch: its items are kept once
+            return paging.turned(job, found, good.next, self._spec.max_pages)
         if gone := good.gone.get(job.key):
             return gone
-        if job.reason == ABSENT:
+        if job.reason == ABSENT and not short:
             return Gone(ABSENT, "left out of two answers without a word")
         half = max(1, min(job.pack_max or self.pack, self.pack // 2))
         return PutOff(0, ABSENT, "left out of an answer without a word", pack_max=half)
@@ -136,7 +143,8 @@ class Judge:
     def _no(self, call: Call, reading: Missing | Refused, outcome: Gone | Invalid) -> Outcomes:
         """The API will not give it. Before a first good answer that may be a wrong url as well, so only a second
         asking settles it."""
-        if self._ever_good or all(job.reason == reading.reason for job in call.jobs):
+        sure = isinstance(reading, Missing) and reading.sure
+        if self._ever_good or sure or all(job.reason == reading.reason for job in call.jobs):
             return _split_or(call, outcome)
         return _split_or(call, PutOff(UNSURE_DELAY, reading.reason, reading.detail))
 
@@ -144,6 +152,13 @@ class Judge:
         if len(call.keys) > 1:
             return _split(call, reading.reason, reading.detail)
         return tuple((job, self._spend(job, reading.reason, reading.detail)) for job in call.jobs)
+
+    def _expired(self, call: Call, reading: Missing | Refused) -> Verdict:
+        """A page that was there when its cursor was given: most APIs forget a cursor after some time."""
+        self._since_good += 1
+        self._breaker.good()  # it is there, whatever it says
+        anew = ((job, paging.begun_anew(job, reading.detail, self._spec.tries, self._random)) for job in call.jobs)
+        return Verdict(tuple(anew), reading.reason)
 
     def _denial(self, call: Call, denied: Denied, now: float) -> Verdict:
         """401, 402, 403: the key, the credit or the plan, unless good answers around it say that it is the ID."""
@@ -212,6 +227,8 @@ class Judge:
     def _spend(self, job: Job, reason: str, detail: str) -> Outcome:
         if job.attempts + 1 >= self._spec.tries:
             self._failed_at.pop((job.batch, job.key), None)
+            if job.cursor and job.cursor.next:
+                return paging.begun_anew(job, detail, self._spec.tries, self._random)
             return Failed(reason, detail)
         return PutOff(retry.delay(job.attempts + 1, self._random), reason, detail, attempt=True)
 
@@ -235,6 +252,11 @@ class Judge:
         what = "look at the url, params and items of this source, mend them, then `collector reload`"
         right = f"if they are right, these IDs may all be so: `{_resume(call)}` goes on. No ID is lost"
         return Verdict(outcomes, reason, stop=f"{why}: {what}; {right}")
+
+
+def _by_a_rule(reading: Missing | Refused) -> bool:
+    """True where an `on` rule says what is so, or nothing was sent: it says nothing of a cursor."""
+    return reading.sure if isinstance(reading, Missing) else reading.status == 0
 
 
 def _each(call: Call, outcome: Outcome) -> Outcomes:

@@ -43,7 +43,9 @@ class Shelf:
             kind = Kind(min(job.pack_max or self.most, self.most), job.reason == ABSENT)
             if job.batch not in self._served:
                 self._served[job.batch] = min(self._served.values(), default=0)
-            self._waiting.setdefault(kind, {}).setdefault(job.batch, deque()).append(job)
+            queue = self._waiting.setdefault(kind, {}).setdefault(job.batch, deque())
+            # A list that was begun goes on before others are begun: its cursor does not keep for ever.
+            (queue.appendleft if job.cursor else queue.append)(job)
             self._held[job.batch, job.delayed] += 1
 
     def drop_others(self, batches: set[BatchId]) -> list[Job]:

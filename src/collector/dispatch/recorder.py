@@ -1,7 +1,7 @@
 """Outcomes to the store: one transaction for all that came while the last one was written."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 
 import structlog
@@ -9,10 +9,10 @@ import structlog
 from collector.dispatch import retry
 from collector.dispatch.taken import Taken
 from collector.errors import StoreBusy
-from collector.model import Result
+from collector.model import Found, MorePages, Offspring, Result
 from collector.store.store import Store
 
-MOST_JOBS = 2_000  # a transaction
+MOST_ROWS = 2_000  # jobs, or items where these are more, in a transaction
 WAITING = 64  # calls answered and not yet recorded; more hold their consumers back
 
 log = structlog.get_logger()
@@ -34,14 +34,20 @@ class Recorder:
         """Records until it is cancelled."""
         while True:
             group = [await self._queue.get()]
-            jobs = len(group[0].outcomes)
-            while jobs < MOST_JOBS and not self._queue.empty():
+            rows = _rows(group[0])
+            while rows < MOST_ROWS and not self._queue.empty():
                 group.append(self._queue.get_nowait())
-                jobs += len(group[-1].outcomes)
+                rows += _rows(group[-1])
             await self._record(group)
             for result in group:
                 self._settle(result)
+                self.wake(result.offspring)
                 self._queue.task_done()
+
+    def wake(self, offspring: Iterable[Offspring]) -> None:
+        """There may be jobs for the sources that a chain leads to."""
+        for born in offspring:
+            self._taken[born.source].wake()
 
     async def drained(self) -> None:
         """Returns when everything handed over is durable."""
@@ -65,6 +71,8 @@ class Recorder:
             self.trouble = None
         if {batch.id for batch in self._store.batches.to_write()} - open_before:
             self._ended()
+            for taken in self._taken.values():
+                taken.wake()  # a pack may have waited for what a batch above would make
 
     def _settle(self, result: Result) -> None:
         taken = self._taken[result.source]
@@ -74,3 +82,8 @@ class Recorder:
             taken.settle(jobs)
         else:
             taken.forget(jobs)
+
+
+def _rows(result: Result) -> int:
+    outcomes = [outcome for _, outcome in result.outcomes]
+    return max(len(outcomes), sum(len(one.items) for one in outcomes if isinstance(one, Found | MorePages)))

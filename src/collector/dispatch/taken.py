@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import msgspec
 
-from collector.model import BatchId, Call, Found, Job, Progress, PutOff, Result, State
+from collector.model import BatchId, Call, Found, Job, MorePages, Progress, PutOff, Result, State
 
 
 class Taken:
@@ -63,14 +63,15 @@ class Taken:
         say nothing of those to come; one that was told to wait was sent too."""
         outcomes = [outcome for _, outcome in result.outcomes]
         delays = [outcome.delay for outcome in outcomes if isinstance(outcome, PutOff)]
+        unsettled = len(delays) + sum(isinstance(outcome, MorePages) for outcome in outcomes)
         known = self.progress
         due = max([known.due, *(result.at + delay for delay in delays if delay)])
         if (result.sent or result.attempt) and len(self.jobs) - len(result.jobs) >= self._pack:
             known = Progress(
                 known.calls + 1,
                 known.jobs + len(outcomes),
-                known.settled + len(outcomes) - len(delays),
-                known.items + sum(len(outcome.items) for outcome in outcomes if isinstance(outcome, Found)),
+                known.settled + len(outcomes) - unsettled,
+                known.items + sum(len(outcome.items) for outcome in outcomes if isinstance(outcome, Found | MorePages)),
             )
         self.progress = msgspec.structs.replace(known, due=due)
 

@@ -24,6 +24,7 @@ from collector.intake.reading import Reading
 from collector.intake.receipt import Receipt
 from collector.model import BatchState, Trouble
 from collector.output import estimate
+from collector.sources import chain
 from collector.sources.plan import plan
 from collector.sources.spec import Spec
 from collector.store.batches import Batch
@@ -276,6 +277,7 @@ class Loader:
                 digest=kept.digest,
                 layout=kept.layout,
                 warnings=list(kept.warnings),
+                heirs=chain.heirs(self._config.sources, batch.source, batch.chain),
             )
         )
         facts = {"lines": kept.lines, "ids": kept.ids, "repeats": kept.repeats, "refused": kept.refused}

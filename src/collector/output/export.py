@@ -26,7 +26,7 @@ _FORMULA = ("=", "+", "-", "@")
 async def found_jsonl(store: Store, batch: BatchId, path: Path, pulse: Pulse) -> int:
     """One line an item, with the ID that was asked for as text and the object's own bytes; the number of lines."""
     items = _chain(store.items.found(batch), store.items.found_before(batch))
-    return await _write(path, b"", items, _found_lines, pulse)
+    return await _write(path, b"", items, found_lines, pulse)
 
 
 async def gone_csv(store: Store, batch: BatchId, path: Path, pulse: Pulse) -> int:
@@ -83,7 +83,8 @@ async def _chain(*streams: AsyncIterator[T]) -> AsyncIterator[T]:
             yield page
 
 
-def _found_lines(items: Sequence[FoundItem]) -> bytes:
+def found_lines(items: Sequence[FoundItem]) -> bytes:
+    """As they stand in found.jsonl."""
     return b"".join(_found_line(item) for item in items)
 
 

@@ -21,8 +21,11 @@ from collector.app import App
 from collector.errors import CollectorError, Held, UsageError
 from collector.host import lock
 from collector.output.snapshot import BatchStatus, Snapshot
-from collector.rehearsal.api import Settings, StandIn
-from collector.rehearsal.posts import EPOCH_MS, Fate, Faults, made_at
+from collector.rehearsal.api import StandIn
+from collector.rehearsal.fates import Fate, Faults
+from collector.rehearsal.numbered import EPOCH_MS
+from collector.rehearsal.posts import made_at
+from collector.rehearsal.settings import Settings
 from collector.rehearsal.verdicts import Verdict
 
 MARKER = ".collector-demo"  # in a folder that is ours to empty

@@ -69,6 +69,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     status: int  # 0: the connection was closed without an answer
     counted: bool  # the window let it through
     fault: str = ""  # the declared fault that hit it
+    cursor: str = ""  # where in a list it asked to go on
+    items: int = 0  # objects in the answer, whether or not it arrived
 
     @property
     def answered(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from collector.errors import Problem
+from collector.model import Heir
 from collector.sources.spec import Spec
 
 
@@ -26,6 +27,16 @@ def line(sources: Mapping[str, Spec], source: str) -> tuple[str, ...]:
 def next_of(sources: Mapping[str, Spec], source: str, wanted: Collection[str]) -> tuple[str, ...]:
     """Those of the wanted sources that take their IDs from a source's items."""
     return tuple(name for name in wanted if name in sources and (feed := sources[name].feed) and feed.source == source)
+
+
+def heirs(sources: Mapping[str, Spec], source: str, wanted: Collection[str]) -> tuple[Heir, ...]:
+    """The batches below one of `source` from which the wanted ones are reached."""
+    return tuple(_heir(sources, name, wanted) for name in next_of(sources, source, wanted))
+
+
+def _heir(sources: Mapping[str, Spec], source: str, wanted: Collection[str]) -> Heir:
+    below = tuple(name for name in wanted if name != source and name in sources and source in line(sources, name))
+    return Heir(source, below, heirs(sources, source, below))
 
 
 def problems(sources: Mapping[str, Spec], declared: Mapping[str, Any]) -> list[Problem]:

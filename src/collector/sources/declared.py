@@ -6,6 +6,7 @@ from typing import Any
 
 from collector.errors import Problem
 from collector.sources.values import PLACE
+from collector.store.views import FIXED, MOST_COLUMNS
 
 _ODD = re.compile(r"\{[A-Za-z][\w. -]*\}")
 _OF_HTTP = (
@@ -26,9 +27,11 @@ def secrets(table: Mapping[str, Any]) -> frozenset[str]:
 
 def contradictions(where: str, table: Mapping[str, Any]) -> list[Problem]:
     """What no single key shows; anything may stand in the table."""
+    columns = _of_columns(where, table)
     if table.get("call") is not None:
-        return _of_a_function(where, table)
-    return [*_of_places(where, table), *_of_a_body(where, table), *_of_pages(where, table), *_of_auth(where, table)]
+        return [*_of_a_function(where, table), *columns]
+    found = [*_of_places(where, table), *_of_a_body(where, table), *_of_pages(where, table), *_of_auth(where, table)]
+    return found + columns
 
 
 def _of_a_function(where: str, table: Mapping[str, Any]) -> list[Problem]:
@@ -75,6 +78,9 @@ def _of_pages(where: str, table: Mapping[str, Any]) -> list[Problem]:
     following = table.get("next")
     if following is not None and "{ids}" in places(table):
         found.append(Problem(f"{where}.next", repr(following), "`{id}`, one ID a call: a pack has no pages"))
+    if following is not None and table.get("key") == "@index":
+        expected = "a path to an item's own ID, or `@key`: a place in a page says nothing of an ID"
+        found.append(Problem(f"{where}.key", repr(table["key"]), expected))
     if following is None and table.get("max_pages") is not None:
         expected = "`next` beside it, which says how a page leads to the next one"
         found.append(Problem(f"{where}.max_pages", repr(table["max_pages"]), expected))
@@ -82,10 +88,33 @@ def _of_pages(where: str, table: Mapping[str, Any]) -> list[Problem]:
 
 
 def _of_auth(where: str, table: Mapping[str, Any]) -> list[Problem]:
-    headers = table.get("headers")
+    auth, headers = table.get("auth"), table.get("headers")
+    found = []
+    if isinstance(auth, dict) and isinstance(auth.get("secret"), str) and not secrets({"auth": auth["secret"]}):
+        found.append(
+            Problem(f"{where}.auth.secret", "***", "`{secret.NAME}`: a secret never stands in the configuration")
+        )
+    if {"{id}", "{ids}"} & places({"auth": auth}):
+        found.append(Problem(f"{where}.auth", "{ id = …, secret = … }", "no `{id}` or `{ids}`: these are the API's"))
     names = headers if isinstance(headers, dict) and table.get("auth") is not None else {}
     expected = "auth or a header Authorization, not both"
-    return [Problem(f"{where}.headers.{name}", "***", expected) for name in names if name.lower() == "authorization"]
+    both = [name for name in names if name.lower() == "authorization"]
+    return found + [Problem(f"{where}.headers.{name}", "***", expected) for name in both]
+
+
+def _of_columns(where: str, table: Mapping[str, Any]) -> list[Problem]:
+    """A view has each name once, and SQL does not tell A from a."""
+    columns, found = table.get("columns"), []
+    if not isinstance(columns, dict):
+        return []
+    if len(columns) > MOST_COLUMNS:
+        found.append(Problem(f"{where}.columns", f"{len(columns)} columns", f"at most {MOST_COLUMNS}"))
+    taken = {name: f"another name: {name} is what every view begins with" for name in FIXED}
+    for name in columns:
+        if expected := taken.get(name.casefold()):
+            found.append(Problem(f"{where}.columns.{name}", repr(columns[name]), expected))
+        taken.setdefault(name.casefold(), f"another name: {name!r} is the same to SQL, in any case of letters")
+    return found
 
 
 def _places(texts: Iterable[str]) -> set[str]:

@@ -1,19 +1,26 @@
 """The only client session: one request out, one whole answer back."""
 
 import asyncio
-import zlib
 from collections.abc import Mapping
-from typing import Protocol, Self
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple, Protocol, Self
 
 import aiohttp
+import msgspec
+from multidict import CIMultiDictProxy
+from yarl import URL
 
 from collector.errors import RequestError
-from collector.sources.answer import Answer
+from collector.sources.answer import Answer, rule
+from collector.sources.auth import Bearer, Grant
 from collector.sources.request import Endpoint, Request, redirected
+from collector.sources.rules import Do
+from collector.sources.unpack import Unpacker
 
 MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
-_MOST_MEMBERS = 16  # of one gzip body; a body of empty members would keep the loop busy for nothing
+_TOKEN_SECONDS, _TOKEN_BYTES = 30.0, 65_536  # the most that an answer with a token takes
 _LONGEST_LINE = 32_768  # of a header; above it the answer is refused
 
 
@@ -31,6 +38,7 @@ class Client:
     """Asks the sources; one for the whole service, used as `async with`."""
 
     async def __aenter__(self) -> Self:
+        self._bearers: dict[Grant, Bearer] = {}
         self._session = aiohttp.ClientSession(
             # A permit is spent before a connection is waited for, so nothing may wait for one.
             connector=aiohttp.TCPConnector(limit=0, limit_per_host=0),
@@ -47,18 +55,34 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def ask(self, endpoint: Endpoint, keys: tuple[str, ...], permit: Permit) -> Answer:
-        """The whole answer to a call for these IDs, whatever its status.
+    async def ask(self, endpoint: Endpoint, keys: tuple[str, ...], permit: Permit, cursor: str | None = None) -> Answer:
+        """The whole answer to a call for these IDs, whatever its status; with a cursor, for that page of their list.
 
-        RequestError when there is none: `timeout`, `connection`, `too-large`, `redirect`; and `malformed`, before
-        anything is sent, when an ID cannot be asked for. NoPermit when a redirect or a resend has none left.
+        RequestError when there is none: `timeout`, `connection`, `too-large`, `redirect`; `auth-refused` when the
+        token endpoint will not have the client; and `malformed`, before anything is sent, when an ID or a cursor
+        cannot be asked for. NoPermit when a redirect or a resend has none left.
         """
-        request = endpoint.build(keys)
+        request = endpoint.build(keys, cursor)
+        if endpoint.grant is None:
+            return await self._answer(endpoint, keys, request, permit)
+        return await self._bearer(endpoint.grant).carry(partial(self._signed, endpoint, keys, request, permit))
+
+    def _bearer(self, grant: Grant) -> Bearer:
+        return self._bearers.setdefault(grant, Bearer(grant, self._post, asyncio.get_running_loop().time))
+
+    async def _signed(
+        self, endpoint: Endpoint, keys: tuple[str, ...], request: Request, permit: Permit, token: str
+    ) -> Answer:
+        endpoint.hide(token)
+        headers = {**request.headers, "Authorization": f"Bearer {token}"}
+        return await self._answer(endpoint, keys, replace(request, headers=headers), permit)
+
+    async def _answer(self, endpoint: Endpoint, keys: tuple[str, ...], request: Request, permit: Permit) -> Answer:
         clock = asyncio.get_running_loop().time
         started = clock()
         try:
             async with asyncio.timeout(endpoint.spec.timeout):
-                status, headers, body = await self._follow(request, permit, endpoint.spec.max_bytes)
+                got = await self._follow(request, permit, endpoint.spec.max_bytes)
         except TimeoutError as error:
             raise RequestError("timeout", f"no whole answer within {endpoint.spec.timeout:g} s") from error
         except aiohttp.ClientResponseError as error:
@@ -68,9 +92,14 @@ class Client:
             if isinstance(error, aiohttp.ClientConnectorError):
                 permit.unsent()
             raise RequestError("connection", _told(error)) from error
-        return Answer(status, headers, endpoint.masked(body) if status >= 400 else body, clock() - started)
+        body = endpoint.masked(got.body) if got.status >= 400 else got.body
+        answer = Answer(got.status, got.headers, body, clock() - started)
+        if 200 <= got.status < 300 or (got.status >= 400 and rule(endpoint.spec, answer, keys) is Do.OK):
+            link = endpoint.link(got.url, got.headers.getall("Link", ()))
+            return answer if link is None else msgspec.structs.replace(answer, link=link)
+        return answer
 
-    async def _follow(self, request: Request, permit: Permit, max_bytes: int) -> tuple[int, Mapping[str, str], bytes]:
+    async def _follow(self, request: Request, permit: Permit, max_bytes: int) -> "_Got":
         async def spend(wire: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
             permit.spend()
             return await send(wire)
@@ -86,14 +115,42 @@ class Client:
             ) as response:
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or location is None:
-                    return response.status, response.headers, await _body(response, max_bytes)
+                    body = await _body(response, max_bytes)
+                    return _Got(request.url, response.status, response.headers, body)
                 request = redirected(request, response.status, location)
         raise RequestError("redirect", f"more than {MOST_REDIRECTS} redirects")
+
+    async def _post(self, url: str, headers: Mapping[str, str], form: bytes) -> tuple[int, bytes]:
+        """A request for a token: no redirect is followed, and no budget counts it."""
+        where = f"the token endpoint {URL(url).with_query(None)}"
+        try:
+            async with (
+                asyncio.timeout(_TOKEN_SECONDS),
+                self._session.post(url, headers=headers, data=form, allow_redirects=False) as response,
+            ):
+                return response.status, await _body(response, _TOKEN_BYTES)
+        except TimeoutError as error:
+            raise RequestError("connection", f"{where}: no whole answer within {_TOKEN_SECONDS:g} s") from error
+        except aiohttp.ClientResponseError as error:
+            raise RequestError("connection", f"{where}: no HTTP that can be read") from error.__cause__
+        except (aiohttp.ClientError, OSError) as error:
+            raise RequestError("connection", f"{where}: {_told(error)}") from error
+        except RequestError as error:  # too large, or it cannot be unpacked
+            raise RequestError("connection", f"{where}: {error.detail}") from error
+
+
+class _Got(NamedTuple):
+    """What came over the wire, and from which address in the end."""
+
+    url: URL
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
 
 
 async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
     """The body, decompressed. An error status is an answer by itself, so there what came of a broken body will do."""
-    unpacker = _Unpacker(response.headers.get("Content-Encoding", ""), most)
+    unpacker = Unpacker(response.headers.get("Content-Encoding", ""), most)
     try:
         async for chunk in response.content.iter_any():
             unpacker.feed(chunk)
@@ -102,57 +159,6 @@ async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
         if response.status < 400:
             raise
     return bytes(unpacker.body)
-
-
-class _Unpacker:
-    """Decompresses a body as it comes and never holds more than `most` bytes of it."""
-
-    def __init__(self, encoding: str, most: int) -> None:
-        self.body = bytearray()
-        self._encoding = encoding.strip().lower().removeprefix("x-")
-        self._most = most
-        self._members = 0
-        self._inflate: zlib._Decompress | None = None
-
-    def feed(self, chunk: bytes) -> None:
-        if self._encoding in ("", "identity"):
-            self._take(chunk)
-            return
-        try:
-            self._unpack(chunk)
-        except zlib.error as error:
-            raise RequestError("connection", "the body cannot be decompressed") from error
-
-    def finish(self) -> None:
-        if self._inflate is not None and not self._inflate.eof:
-            raise RequestError("connection", "the compressed body was cut in the middle")
-
-    def _unpack(self, chunk: bytes) -> None:
-        while chunk:
-            if self._inflate is None or self._inflate.eof:
-                chunk = chunk.lstrip(b"\0") if self._members else chunk  # some servers pad
-                if not chunk:
-                    return
-                self._inflate = self._next_member(chunk)
-            # One byte above the cap is enough to know; the rest stays packed.
-            self._take(self._inflate.decompress(chunk, self._most - len(self.body) + 1))
-            chunk = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
-
-    def _next_member(self, chunk: bytes) -> "zlib._Decompress":
-        self._members += 1
-        if self._members > _MOST_MEMBERS:
-            raise RequestError("too-large", f"a compressed body of more than {_MOST_MEMBERS} parts")
-        match self._encoding:
-            case "gzip":
-                return zlib.decompressobj(31)
-            case "deflate":  # meant with a zlib header, and often sent without
-                return zlib.decompressobj(15 if chunk[0] & 0x0F == 8 else -15)
-        raise RequestError("connection", f"a body in an encoding that was not asked for: {self._encoding[:40]!r}")
-
-    def _take(self, piece: bytes) -> None:
-        self.body += piece
-        if len(self.body) > self._most:
-            raise RequestError("too-large", f"an answer of more than {self._most} bytes")
 
 
 def _told(error: aiohttp.ClientError | OSError) -> str:

@@ -1,11 +1,11 @@
 """From IDs to a request; whatever an ID holds, it stays inside its place."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, unquote_plus
 
 import msgspec
 from multidict import CIMultiDict
@@ -14,27 +14,33 @@ from yarl import URL
 from collector import __version__
 from collector.errors import RequestError
 from collector.host.secret import Secret
+from collector.sources import declared, links, pages
+from collector.sources.auth import Grant
+from collector.sources.mask import Mask, maskable
 from collector.sources.spec import Spec
 from collector.sources.values import PLACE
-from collector.sources.words import slug
 
 LONGEST_URL = 8_000
 # Keys of a source that change neither what is asked nor how it is read.
 HOW_OFTEN = {"use", "limit", "window", "budget", "per_call", "cost", "price", "parallel"} | {
     *("recollect", "columns", "column", "feed", "max_children"),
 }
-_KNOWN_BY = 8  # characters
-_SHORTEST_MASKED = 6  # a shorter secret is found in any text
-
 
 _AUTHORITY = re.compile(r"[A-Za-z]+://[^/?#]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+_OURS = {
+    "User-Agent": f"collector/{__version__}",
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+}
 
 _encode = partial(quote, safe="")
 # What the operator wrote in the url stays as it is; only what no URL can hold is encoded.
 _encode_literal = partial(quote, safe="%/?:@!$&'()*+,;=[]~")
 
 Pieces: TypeAlias = tuple[str, ...]  # a text cut at the places of IDs: `value.join(pieces)` fills it
+Pair: TypeAlias = tuple[Pieces, Pieces]  # a parameter: its name and its value
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +62,20 @@ class Endpoint:
     def __init__(self, spec: Spec, secrets: Mapping[str, Secret]) -> None:
         self.spec = spec
         self._values = {name: secrets[name].reveal() for name in spec.secrets}
+        self._mask = Mask(self._values.values())
+        told = declared.secrets(spec.model_dump(by_alias=True, exclude={"auth"}))
+        self._told = {name: self._values[name] for name in told}  # what goes to the API itself
         path, _, query = _AUTHORITY.sub("", spec.url, count=1).partition("?")
-        self._path = self._cut(path or "/", _encode_literal, _encode)
+        self._path = self._literal(path or "/")
         self._dots = _dots("x".join(self._path))
-        self._query = self._cut(query, _encode_literal, _encode)
+        self._query = self._literal(query)
         self._params = self._pairs(spec.params)
         self._form = self._pairs(spec.form)
+        self._secret = self._secret_pairs(query)
+        self._turn = pages.Turn.of(spec)
+        # Beside the cursor, its parameter does not stand a second time.
+        self._query_of_page = self._literal(pages.without(query, self._turn.to)) if self._turn else self._query
+        self.grant = self._granted()
         self._headers = [(name, self._cut(text)) for name, text in self._all_headers().items()]
         self._repeat = spec.join == "repeat"
         self._joiner = "," if self._repeat else spec.join
@@ -72,18 +86,30 @@ class Endpoint:
         ours, theirs = (endpoint.spec.model_dump(exclude=HOW_OFTEN) for endpoint in (self, other))
         return ours == theirs and self._values == other._values
 
-    def build(self, keys: tuple[str, ...]) -> Request:
-        """The request for these IDs.
+    def build(self, keys: tuple[str, ...], cursor: str | None = None) -> Request:
+        """The request for these IDs; with a cursor, for the page of their list that it stands for.
 
         RequestError `malformed` when one of them cannot be asked for: it is empty, is no Unicode text, would
-        be a `.` or `..` of the path, or holds control characters and belongs in a header.
+        be a `.` or `..` of the path, or holds control characters and belongs in a header; or the cursor is no link.
         """
         try:
             texts = [self._written(key) for key in keys]
-            url = self._url(texts)
-            return Request(self.spec.method, url, self._filled_headers(texts), self._body(texts))
+            if cursor and self.spec.next == "link":
+                url, body = self._linked(texts, cursor), self._body(texts, None)
+            else:
+                value = self._turn and self._turn.value(cursor)
+                url, body = self._url(texts, value), self._body(texts, value)
+            return Request(self.spec.method, url, self._filled_headers(texts), body)
         except UnicodeEncodeError as error:
             raise RequestError("malformed", f"an ID that is no Unicode text: {error.reason}") from error
+
+    def link(self, url: URL, headers: Iterable[str]) -> str | None:
+        """The cursor that the Link headers of an answer to `url` give, fit to be kept.
+
+        RequestError `redirect` when they lead to another origin.
+        """
+        target = links.following(url, headers) if self.spec.next == "link" else None
+        return None if target is None else pages.kept(target, self._told, self._hidden())
 
     def weight(self, key: str) -> int:
         """How many characters an ID adds to the URL, what joins it to the next included."""
@@ -98,19 +124,22 @@ class Endpoint:
         """True for an ID that holds the joiner: beside others it would be read as two."""
         return self.spec.packed and not self._repeat and self._joiner in key
 
+    def hide(self, token: str) -> None:
+        """The source is asked with this token: what is masked and kept from now on is without it."""
+        self._mask.hide(token)
+
     def masked(self, body: bytes) -> bytes:
-        """A body without the source's secrets, for answers whose words are kept as a detail: some echo the URL."""
-        for value in self._values.values():
-            for form in {value.encode(), _encode(value).encode()} if len(value) >= _SHORTEST_MASKED else ():
-                body = body.replace(form, b"***")
-        return body
+        """A body without the source's secrets and tokens, for answers whose words are kept as a detail."""
+        return self._mask.masked(body)
 
     def masked_words(self, reason: str, detail: str) -> dict[str, str]:
-        """A reason and a detail without the source's secrets."""
-        values = [value for value in self._values.values() if len(value) >= _SHORTEST_MASKED]
-        # A reason is cut short, so the beginning of a secret is enough to know it by.
-        told = any(slug(value)[:_KNOWN_BY] in reason for value in values if slug(value))
-        return {"reason": "masked" if told else reason, "detail": self.masked(detail.encode()).decode()}
+        """A reason and a detail without the source's secrets and tokens."""
+        return self._mask.words(reason, detail)
+
+    def _hidden(self) -> list[str]:
+        """What goes to this API in no other way than a header of its own, or not at all."""
+        others = (value for name, value in self._values.items() if name not in self._told)
+        return [*filter(maskable, others), *self._mask.tokens]
 
     def _weigh(self) -> None:
         """`room`: the characters a URL has for IDs. A call may hold the IDs whose weights fit, and always one."""
@@ -134,17 +163,30 @@ class Endpoint:
         pieces[-1] += literal(text[done:])
         return tuple(pieces)
 
-    def _pairs(self, table: Mapping[str, str | int]) -> list[tuple[Pieces, Pieces]]:
+    def _pairs(self, table: Mapping[str, str | int]) -> list[Pair]:
         return [(self._cut(name, _encode, _encode), self._cut(str(v), _encode, _encode)) for name, v in table.items()]
 
+    def _literal(self, text: str) -> Pieces:
+        return self._cut(text, _encode_literal, _encode)
+
+    def _secret_pairs(self, query: str) -> list[tuple[str, Pair]]:
+        """The parameters with a secret, by name: a link to the next page may leave them out."""
+        parts = [part.partition("=")[::2] for part in query.split("&") if "{secret." in part]
+        found = [(unquote_plus(name), (self._literal(name), self._literal(value))) for name, value in parts]
+        texts = {name: value for name, value in self.spec.params.items() if "{secret." in str(value)}
+        return found + list(zip(texts, self._pairs(texts), strict=True))
+
+    def _granted(self) -> Grant | None:
+        auth = self.spec.auth
+        if auth is None:
+            return None
+        agent = str(self._all_headers()["User-Agent"])
+        own = _OURS["User-Agent"] if PLACE.search(agent) else agent  # an ID or a secret is for the API alone
+        scope = auth.scope and "".join(self._cut(auth.scope))
+        return Grant(auth.url, "".join(self._cut(auth.id)), "".join(self._cut(auth.secret)), scope, own)
+
     def _all_headers(self) -> CIMultiDict[str]:
-        headers = CIMultiDict(
-            {
-                "User-Agent": f"collector/{__version__}",
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip, deflate",
-            }
-        )
+        headers = CIMultiDict(_OURS)
         if self.spec.form:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         elif self.spec.body is not None:
@@ -158,16 +200,34 @@ class Endpoint:
             raise RequestError("malformed", "an empty ID")
         return self.spec.each.replace("{id}", key) if self.spec.packed else key
 
-    def _url(self, texts: list[str]) -> URL:
+    def _linked(self, texts: list[str], cursor: str) -> URL:
+        path, query = pages.asked(cursor, self._told)
+        known = pages.names_of(query)
+        left_out = self._encoded([pair for name, pair in self._secret if name not in known], texts)
+        return self._address(path, query, left_out)
+
+    def _address(self, path: str, *queries: str) -> URL:
+        query = "&".join(filter(None, queries))
+        return URL(f"{self.spec.origin}{path}{query and '?'}{query}", encoded=True)
+
+    def _url(self, texts: list[str], turned_to: str | int | None = None) -> URL:
         value = _encode(self._joiner.join(texts))
         path = value.join(self._path)
         # Encoding does not help here: servers and proxies resolve %2E%2E as they do two dots.
         if texts and len(self._path) > 1 and _dots(path) != self._dots:
             raise RequestError("malformed", "an ID that would be a `.` or `..` of the path")
-        query = "&".join(filter(None, (value.join(self._query), self._encoded(self._params, texts))))
-        return URL(f"{self.spec.origin}{path}{query and '?'}{query}", encoded=True)
+        query, params = self._query, self._params
+        if self._turn and self._turn.where == "query" and turned_to is not None:
+            query, params = self._query_of_page, self._turned(params, turned_to)
+        return self._address(path, value.join(query), self._encoded(params, texts))
 
-    def _encoded(self, pairs: list[tuple[Pieces, Pieces]], texts: list[str]) -> str:
+    def _turned(self, pairs: list[Pair], value: str | int) -> list[Pair]:
+        """Parameters with the cursor among them, and no other of its name."""
+        assert self._turn is not None
+        name = (_encode(self._turn.to),)
+        return [*(pair for pair in pairs if pair[0] != name), (name, (_encode(str(value)),))]
+
+    def _encoded(self, pairs: list[Pair], texts: list[str]) -> str:
         encoded = [_encode(text) for text in texts]
         joined = _encode(self._joiner).join(encoded)
         parts: list[str] = []
@@ -188,10 +248,17 @@ class Endpoint:
             text.encode()
         return headers
 
-    def _body(self, texts: list[str]) -> bytes | None:
+    def _body(self, texts: list[str], turned_to: str | int | None) -> bytes | None:
+        there = self._turn.where if self._turn and turned_to is not None else None
         if self.spec.form:
-            return self._encoded(self._form, texts).encode()
-        return None if self.spec.body is None else msgspec.json.encode(self._filled(self.spec.body, texts))
+            form = self._turned(self._form, turned_to) if there == "form" and turned_to is not None else self._form
+            return self._encoded(form, texts).encode()
+        if self.spec.body is None:
+            return None
+        filled = self._filled(self.spec.body, texts)
+        if there == "json" and self._turn:
+            filled[self._turn.to] = turned_to
+        return msgspec.json.encode(filled)
 
     def _filled(self, node: Any, texts: list[str]) -> Any:
         match node:
@@ -208,14 +275,7 @@ class Endpoint:
 
 def redirected(request: Request, status: int, location: str) -> Request:
     """The request that a redirect asks for; RequestError `redirect` when it leads to another origin."""
-    plain = location.isascii() and " " not in location
-    try:
-        url = request.url.join(URL(location, encoded=plain)).with_user(None).with_fragment(None)
-        origin = url.origin()
-    except ValueError as error:
-        raise RequestError("redirect", "to an address that cannot be read") from error
-    if _where(url) != _where(request.url):
-        raise RequestError("redirect", f"to another origin, {origin}: nothing is sent there")
+    url = links.resolved(request.url, location)
     if status == 303 or (status in (301, 302) and request.method == "POST"):
         headers = {name: text for name, text in request.headers.items() if name.lower() != "content-type"}
         return Request("GET", url, headers, None)
@@ -224,7 +284,3 @@ def redirected(request: Request, status: int, location: str) -> Request:
 
 def _dots(path: str) -> int:
     return sum(unquote(segment) in (".", "..") for segment in path.split("/"))
-
-
-def _where(url: URL) -> tuple[str, str, int | None]:
-    return url.scheme.lower(), (url.raw_host or "").lower(), url.port

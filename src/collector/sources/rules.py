@@ -1,7 +1,7 @@
 """The tables within a source: what is missing, what comes next, what an answer means, who asks, what it costs."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, assert_never
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -105,3 +105,16 @@ def how_often(value: object) -> object:
     if words == value:
         raise ValueError(expected)
     return quantity.seconds(words)
+
+
+def fresh_since(recollect: Recollect, now: float) -> float | None:
+    """The wall time from which on what was found is not asked for again; None: it always is."""
+    match recollect:
+        case "missing":
+            return 0.0
+        case "always":
+            return None
+        case float():
+            return max(now - recollect, 0.0)
+        case _:
+            assert_never(recollect)

@@ -10,9 +10,11 @@ import msgspec
 
 from collector.clock import Clock, stamp, unstamp
 from collector.errors import NotLoading
-from collector.model import BatchId, BatchState, State
+from collector.model import BatchId, BatchState, Heir, State
 from collector.store.books import Books
 from collector.store.database import Database, Row, Write
+
+_LONGEST_STEM = 120  # bytes
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -188,10 +190,18 @@ class Batches:
         return batch, new
 
     async def open(
-        self, batch: Batch, *, lines: int, refused: int, digest: str, layout: str, warnings: list[str]
+        self,
+        batch: Batch,
+        *,
+        lines: int,
+        refused: int,
+        digest: str,
+        layout: str,
+        warnings: list[str],
+        heirs: Sequence[Heir] = (),
     ) -> Batch:
-        """Step four: the batch is complete and its jobs may be asked, unless a pause was asked for; one without any job
-        is finished at once."""
+        """Step four: the batch is complete, and its jobs may be asked unless a pause was asked for; those that its
+        items feed stand below it. One without any job is finished at once."""
         now = self._clock.wall()
         async with self._database.write() as write:
             known = self._known[batch.id]  # a pause may have been asked for until here
@@ -220,7 +230,25 @@ class Batches:
             )
             _expect(moved, batch)
             write.after_commit(lambda: self.keep(opened))
+            if done is None:
+                await self._bear(write, opened, heirs)
         return opened
+
+    async def _bear(self, write: Write, parent: Batch, heirs: Sequence[Heir]) -> None:
+        """The batches below one, without a job as yet."""
+        for heir in heirs:
+            number = await write.insert(
+                "INSERT INTO batches (source, name, origin, parent, chain, state, created_at, opened_at)"
+                " VALUES (?, ?, 'chain', ?, ?, ?, ?, ?)",
+                (
+                    *(heir.source, _below(parent, heir.source), parent.id, msgspec.json.encode(heir.chain).decode()),
+                    *(parent.state, *(stamp(parent.opened_at or 0.0),) * 2),
+                ),
+            )
+            [row] = await write.rows(f"SELECT {_COLUMNS} FROM batches WHERE id = ?", (number,))
+            child = _batch(row)
+            write.after_commit(partial(self.keep, child))
+            await self._bear(write, child, heir.heirs)
 
     async def change(self, write: Write, sql: str, values: Sequence[object]) -> list[Batch]:
         """Runs an UPDATE of batches; those that it changed, which the mirror follows at the commit."""
@@ -279,6 +307,12 @@ def _batch(row: Row) -> Batch:
         granted=bool(granted),
         pause_wanted=bool(pause_wanted),
     )
+
+
+def _below(parent: Batch, source: str) -> str:
+    """The name of a batch of a chain: that of the file it began with, and its own source."""
+    stem = parent.name if parent.parent is None else parent.name.removesuffix(f"-{parent.source}")
+    return f"{stem.encode()[:_LONGEST_STEM].decode(errors='ignore')}-{source}"
 
 
 def _expect(moved: int, batch: Batch) -> None:

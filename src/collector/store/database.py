@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 OURS = 0x636F6C6C  # application_id, "coll"
 OLDEST_SQLITE = (3, 38, 0)  # STRICT tables, UPDATE … FROM and the ->> operator
-_PASSING = (
+PASSING = (
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_FULL,
@@ -194,7 +194,7 @@ def _our_errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         match getattr(error, "sqlite_errorcode", 0) & 0xFF:
-            case code if code in _PASSING:
+            case code if code in PASSING:
                 raise StoreBusy(f"{path}: {error}") from error
             case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
                 raise StoreError(f"{path}: {error}; restore a backup, or move the file away to begin anew") from error

@@ -1,10 +1,10 @@
 """Results read back for the files of a batch: in short reads, page by page, so that no read holds the WAL."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from collector.model import BatchId, State
+from collector.model import BatchId, Item, State
 from collector.store.database import Database
 
 _PAGE = 500  # rows
@@ -34,6 +34,11 @@ class NotFound(msgspec.Struct, frozen=True):
     finished_at: str
 
 
+def page_size(lengths: Sequence[int]) -> int:
+    """How many items the next page may have, by the lengths of those of the last one."""
+    return max(1, min(_PAGE, _PAGE_BYTES * len(lengths) // (sum(lengths) + 1))) if lengths else _FIRST_PAGE
+
+
 class Items:
     """Reads of what was collected."""
 
@@ -42,14 +47,14 @@ class Items:
 
     async def found(self, batch: BatchId) -> AsyncIterator[list[FoundItem]]:
         """The items that a batch stored, by key, a page at a time."""
-        after, most = ("", ""), _FIRST_PAGE
+        after, most = ("", ""), page_size([])
         while rows := await self._database.read(
             "SELECT job, key, fetched_at, answer, body FROM items WHERE batch = ? AND (job, key) > (?, ?)"
             " ORDER BY job, key LIMIT ?",
             (batch, *after, most),
         ):
             after = (rows[-1][0], rows[-1][1])
-            most = max(1, min(_PAGE, _PAGE_BYTES * len(rows) // (sum(len(row[4]) for row in rows) + 1)))
+            most = page_size([len(row[4]) for row in rows])
             yield [FoundItem(*row) for row in rows]
 
     async def found_before(self, batch: BatchId) -> AsyncIterator[list[FoundItem]]:
@@ -67,6 +72,17 @@ class Items:
             )
             after = keys[-1][0]
             yield [FoundItem(*row) for row in rows]
+
+    async def of_job(self, batch: BatchId, key: str) -> AsyncIterator[list[Item]]:
+        """The items that a job of a batch has, a page at a time."""
+        after, most = "", _FIRST_PAGE
+        while rows := await self._database.read(
+            "SELECT key, body, reencoded FROM items WHERE batch = ? AND job = ? AND key > ? ORDER BY key LIMIT ?",
+            (batch, key, after, most),
+        ):
+            after = rows[-1][0]
+            most = page_size([len(row[1]) for row in rows])
+            yield [Item(own, body, bool(reencoded)) for own, body, reencoded in rows]
 
     async def not_found(self, batch: BatchId, state: State) -> AsyncIterator[list[NotFound]]:
         """Jobs of a batch that ended in a state other than found, by key, a page at a time."""

@@ -12,13 +12,14 @@ from collector.model import (
     OPEN,
     Attempt,
     BatchId,
-    BatchState,
+    Cursor,
     Failed,
     Found,
     Gone,
     Invalid,
     Job,
     MorePages,
+    Offspring,
     Outcome,
     PutOff,
     Result,
@@ -26,6 +27,7 @@ from collector.model import (
 )
 from collector.store.batches import Batches
 from collector.store.books import Books, Entry
+from collector.store.children import Children
 from collector.store.database import Database, Row, Write
 
 LONGEST_DELAY = 300.0  # seconds; a row due later than this was written while the clock was wrong
@@ -33,6 +35,8 @@ DUE_SINCE = 0.2  # seconds; what became due between two reads is looked for once
 MOST_ATTEMPTS_KEPT = 20  # of one job
 MOST_DETAIL = 500  # characters
 _ITEMS_A_STATEMENT = 200
+_NONE_SPENT = -1  # the tries spent before count no more: the list goes on, or begins anew
+_READ = "key, attempts, pack_max, reason, cursor"
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True):
@@ -48,6 +52,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     detail: str | None
     same_as: BatchId | None
     finished_at: str | None
+    cursor: str | None  # None leaves it as it is, "" takes it away
 
 
 class Jobs:
@@ -55,25 +60,25 @@ class Jobs:
 
     def __init__(self, database: Database, books: Books, batches: Batches, clock: Clock) -> None:
         self._database, self._books, self._batches, self._clock = database, books, batches, clock
+        self._children = Children(books, batches)
 
     async def queued(self, batch: BatchId, after: str, most: int) -> list[Job]:
         """The next queued jobs of a batch behind a key, in the order of their keys."""
         rows = await self._database.read(
-            "SELECT key, attempts, pack_max, reason FROM jobs WHERE batch = ? AND key > ? AND state = 'queued'"
-            " ORDER BY key LIMIT ?",
+            f"SELECT {_READ} FROM jobs WHERE batch = ? AND key > ? AND state = 'queued' ORDER BY key LIMIT ?",
             (batch, after, most),
         )
         return [_job(batch, row, delayed=False) for row in rows]
 
     async def due(self, batch: BatchId, most: int) -> list[Job]:
-        """Delayed jobs of a batch whose time has come."""
-        now = self._clock.wall()
+        """Delayed jobs of a batch whose time has come; lists that were begun first, however many wait to be."""
+        now, wrong = stamp(self._clock.wall()), stamp(self._clock.wall() + LONGEST_DELAY + 1)
         rows = await self._database.read(
-            "SELECT key, attempts, pack_max, reason FROM jobs WHERE batch = ? AND state = 'delayed' AND due_at <= ?"
-            " UNION ALL"
-            " SELECT key, attempts, pack_max, reason FROM jobs WHERE batch = ? AND state = 'delayed' AND due_at > ?"
-            " LIMIT ?",
-            (batch, stamp(now), batch, stamp(now + LONGEST_DELAY + 1), most),
+            f"SELECT {_READ} FROM jobs WHERE batch = ? AND state = 'delayed' AND cursor IS NOT NULL AND due_at <= ?"
+            f" UNION ALL SELECT {_READ} FROM jobs WHERE batch = ? AND state = 'delayed' AND due_at > ?"
+            f" UNION ALL SELECT {_READ} FROM jobs WHERE batch = ? AND state = 'delayed' AND cursor IS NULL"
+            " AND due_at <= ? LIMIT ?",
+            (batch, now, batch, wrong, batch, now, most),
         )
         return [_job(batch, row, delayed=True) for row in rows]
 
@@ -85,15 +90,15 @@ class Jobs:
         )
         return due_at if due_at is None else str(due_at)
 
-    async def collected(self, source: str, keys: Sequence[str]) -> dict[str, BatchId]:
-        """Which of the keys a found job of this source already has items for, and in which batch."""
+    async def collected(self, source: str, keys: Sequence[str], since: str = "") -> dict[str, BatchId]:
+        """Which of the keys a found job of this source has items for, fetched since then, and in which batch."""
         rows = await self._database.read(
             # CROSS JOIN keeps this order: the planner would rather read every item of the source.
             "SELECT i.job, min(i.batch) FROM json_each(?) AS asked"
             " CROSS JOIN items AS i ON i.source = ? AND i.job = asked.value"
             " CROSS JOIN jobs AS j ON j.batch = i.batch AND j.key = i.job AND j.state = 'found'"
-            " GROUP BY i.job",
-            (_text(list(keys)), source),
+            " WHERE i.fetched_at >= ? GROUP BY i.job",
+            (_text(list(keys)), source, since),
         )
         return {key: BatchId(batch) for key, batch in rows}
 
@@ -109,19 +114,24 @@ class Jobs:
         async with self._database.write() as write:
             standing = await self._standing(write, (job for job, _, _ in asked))
             moved = [entry for entry in asked if _may_move(standing.get((entry[0].batch, entry[0].key)), entry[1])]
+            moved = [(job, await _ended(write, job, outcome), result) for job, outcome, result in moved]
             changes = [self._change(job, outcome, result.source, now) for job, outcome, result in moved]
             await write.change(
-                "UPDATE jobs SET state = o.value ->> 2, attempts = attempts + (o.value ->> 3), due_at = o.value ->> 4,"
+                "UPDATE jobs SET state = o.value ->> 2, due_at = o.value ->> 4,"
+                " attempts = CASE WHEN o.value ->> 3 < 0 THEN 0 ELSE attempts + (o.value ->> 3) END,"
                 " pack_max = coalesce(o.value ->> 5, pack_max), reason = o.value ->> 6, detail = o.value ->> 7,"
-                " same_as = o.value ->> 8, finished_at = o.value ->> 9"
+                " same_as = o.value ->> 8, finished_at = o.value ->> 9,"
+                " cursor = CASE WHEN o.value ->> 10 IS NULL THEN cursor ELSE nullif(o.value ->> 10, '') END"
                 " FROM json_each(?) AS o WHERE jobs.batch = o.value ->> 0 AND jobs.key = o.value ->> 1",
                 (_text(changes),),
             )
             await self._store_items(write, moved)
             await self._store_attempts(write, results)
             deltas = _deltas(changes, standing)
+            born = (offspring for result in results for offspring in result.offspring)
+            deltas.update(await self._children.born(write, born, now))
             await self._books.change(write, deltas)
-            await self._finish(write, deltas, now)
+            await self._children.finish(write, deltas, now)
 
     async def _standing(self, write: Write, jobs: Iterable[Job]) -> dict[tuple[BatchId, str], tuple[State, str]]:
         rows = await write.rows(
@@ -133,25 +143,27 @@ class Jobs:
 
     def _change(self, job: Job, outcome: Outcome, source: str, now: float) -> Change:
         state, reason, detail, spent = _row_of(outcome)
-        later = isinstance(outcome, PutOff)
+        later = isinstance(outcome, PutOff | MorePages)
+        delay = min(outcome.delay, LONGEST_DELAY) if isinstance(outcome, PutOff) else 0.0
         return Change(
             batch=job.batch,
             key=job.key,
             state=state,
             spent=spent,
-            due_at=stamp(now + min(outcome.delay, LONGEST_DELAY)) if isinstance(outcome, PutOff) else None,
+            due_at=stamp(now + delay) if later else None,
             pack_max=outcome.pack_max if isinstance(outcome, PutOff) else None,
             reason=reason and (reason if _is_ours(reason) else self._books.bounded(source, reason)),
             detail=detail[:MOST_DETAIL] if detail else None,
             same_as=outcome.same_as if isinstance(outcome, Found) else None,
             finished_at=None if later else stamp(now),
+            cursor=_cursor_of(outcome),
         )
 
     async def _store_items(self, write: Write, moved: Sequence[tuple[Job, Outcome, Result]]) -> None:
         rows: dict[BatchId, list[tuple[object, ...]]] = {}
         answers: dict[tuple[int, BatchId], int | None] = {}
         for job, outcome, result in moved:
-            if not isinstance(outcome, Found) or not outcome.items:
+            if not isinstance(outcome, Found | MorePages) or not outcome.items:
                 continue
             place = (id(result), job.batch)
             if place not in answers:
@@ -195,21 +207,10 @@ class Jobs:
             {(batch, key, batch, key, MOST_ATTEMPTS_KEPT) for batch, key, *_ in rows},
         )
 
-    async def _finish(self, write: Write, deltas: Mapping[Entry, int], now: float) -> None:
-        for batch in {batch for batch, _, _ in deltas}:
-            opened = sum(jobs for (b, state, _), jobs in deltas.items() if b == batch and state in OPEN)
-            if self._books.open_in(batch) + opened > 0:
-                continue
-            ended = await write.change(
-                "UPDATE batches SET state = 'finished', finished_at = ? WHERE id = ? AND state IN ('open', 'paused')",
-                (stamp(now), batch),
-            )
-            if ended:
-                write.after_commit(lambda batch=batch: self._finished(batch, now))  # type: ignore[misc] # mypy cannot infer a default
-
-    def _finished(self, batch: BatchId, now: float) -> None:
-        known = self._batches.get(batch)
-        self._batches.keep(msgspec.structs.replace(known, state=BatchState.FINISHED, finished_at=now))
+    async def adopt(self, offspring: Iterable[Offspring]) -> None:
+        """Takes in what items that were stored before make for a chain; made twice it changes nothing."""
+        async with self._database.write() as write:
+            await self._books.change(write, await self._children.born(write, offspring, self._clock.wall()))
 
 
 def _is_ours(reason: str) -> bool:
@@ -218,32 +219,54 @@ def _is_ours(reason: str) -> bool:
 
 
 def _job(batch: BatchId, row: Row, *, delayed: bool) -> Job:
-    key, attempts, pack_max, reason = row
-    return Job(batch, key, attempts, pack_max, reason, delayed)
+    key, attempts, pack_max, reason, cursor = row
+    at = msgspec.json.decode(cursor, type=Cursor) if cursor else None
+    return Job(batch, key, attempts, pack_max, reason, delayed, at)
+
+
+def _cursor_of(outcome: Outcome) -> str | None:
+    """What a row's cursor becomes; a job that has ended has none: asked again it begins with its first page."""
+    if not isinstance(outcome, PutOff | MorePages):
+        return ""
+    return _text(outcome.cursor) if outcome.cursor else None
+
+
+async def _ended(write: Write, job: Job, outcome: Outcome) -> Outcome:
+    """A page after which its list goes on, or ends: one that has the cursor of the page before and nothing new would
+    come for ever."""
+    if not isinstance(outcome, MorePages) or not job.cursor or outcome.cursor.next != job.cursor.next:
+        return outcome
+    [(known,)] = await write.rows(
+        "SELECT count(*) FROM json_each(?) AS own CROSS JOIN items AS i"
+        " ON i.batch = ? AND i.job = ? AND i.key = own.value",
+        (_text([item.key for item in outcome.items]), job.batch, job.key),
+    )
+    repeated = f"after {outcome.cursor.pages} pages its list gave nothing new"
+    return outcome if known < len(outcome.items) else Found(outcome.items, detail=repeated)
 
 
 def _may_move(standing: tuple[State, str] | None, outcome: Outcome) -> bool:
     if standing is None:
         return False
     state = standing[0]
-    return state in OPEN or (state is State.CANCELLED and not isinstance(outcome, PutOff))
+    return state in OPEN or (state is State.CANCELLED and not isinstance(outcome, PutOff | MorePages))
 
 
 def _row_of(outcome: Outcome) -> tuple[State, str | None, str, int]:
     """State, reason, detail and attempts spent."""
     match outcome:
-        case Found():
-            return State.FOUND, None, "", 0
+        case Found(_, _, detail):
+            return State.FOUND, None, detail, 0
         case MorePages():
-            return State.DELAYED, None, "", 0
+            return State.DELAYED, None, "", _NONE_SPENT
         case Gone(reason, detail):
             return State.GONE, reason, detail, 0
         case Invalid(reason, detail):
             return State.INVALID, reason, detail, 0
         case Failed(reason, detail):
             return State.FAILED, reason, detail, 1
-        case PutOff(_, reason, detail, attempt):
-            return State.DELAYED, reason, detail, int(attempt)
+        case PutOff(_, reason, detail, attempt, _, cursor):
+            return State.DELAYED, reason, detail, _NONE_SPENT if cursor else int(attempt)
         case _:
             assert_never(outcome)
 

@@ -1,16 +1,48 @@
 """A look into the database of a service that may or may not run: it reads, and leaves no file behind."""
 
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from collector.errors import StoreError
-from collector.store.database import OURS
+from collector.errors import StoreBusy, StoreError
+from collector.model import BatchId, BatchState
+from collector.store.database import OURS, PASSING, Row
+from collector.store.items import FoundItem, page_size
+from collector.store.views import own_text
+
+T = TypeVar("T")
+Place: TypeAlias = tuple[str, str | None]  # an ID asked for and an item of it; None: behind all its items
 
 _AT_ONCE = 250  # keys in a read: none of them holds the WAL for long
+_JOBS = 20_000  # that a read passes over at most, in search of those that an earlier batch has the items of
+_TRIES, _PAUSE = 5, 0.2  # of a look, while a service starts or stops; seconds
+
+
+class BatchSeen(msgspec.Struct, frozen=True):
+    """A batch as it stands."""
+
+    id: BatchId
+    source: str
+    name: str
+    state: BatchState
+    jobs: dict[str, int]  # by state, by the books
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder in `batches/`."""
+        return f"{self.id:04d}-{self.name}"
+
+
+class ItemSeen(FoundItem, frozen=True):
+    """One stored object, with what stands at some paths of it as text."""
+
+    cells: tuple[str | None, ...] = ()
 
 
 class Look:
@@ -33,17 +65,119 @@ class Look:
         [(found,)] = self._connection.execute("SELECT EXISTS (SELECT 1 FROM items WHERE source = ?)", (source,))
         return bool(found)
 
-    def collected(self, source: str, keys: list[str]) -> Iterator[str]:
-        """Those of the keys for which a found job of the source has items: what `recollect` leaves out."""
+    def collected(self, source: str, keys: list[str], since: str = "") -> Iterator[str]:
+        """Those of the keys for which a found job of the source has items fetched since then: what `recollect` leaves
+        out."""
         ordered = sorted(set(keys))  # in the order of the index
         for start in range(0, len(ordered), _AT_ONCE):
             rows = self._connection.execute(
                 "SELECT DISTINCT i.job FROM json_each(?) AS asked"
                 " CROSS JOIN items AS i ON i.source = ? AND i.job = asked.value"
-                " CROSS JOIN jobs AS j ON j.batch = i.batch AND j.key = i.job AND j.state = 'found'",
-                (msgspec.json.encode(ordered[start : start + _AT_ONCE]).decode(), source),
+                " CROSS JOIN jobs AS j ON j.batch = i.batch AND j.key = i.job AND j.state = 'found'"
+                " WHERE i.fetched_at >= ?",
+                (msgspec.json.encode(ordered[start : start + _AT_ONCE]).decode(), source, since),
             ).fetchall()
             yield from (key for (key,) in rows)
+
+    def batches(self, most: int) -> list[str]:
+        """The folder names of the latest batches, the last one first."""
+        rows = self._connection.execute("SELECT id, name FROM batches ORDER BY id DESC LIMIT ?", (most,))
+        return [f"{number:04d}-{name}" for number, name in rows.fetchall()]
+
+    def batch(self, number: int) -> BatchSeen | None:
+        """One batch with its books, or None where there is none of that number."""
+        rows = self._connection.execute("SELECT source, name, state FROM batches WHERE id = ?", (number,)).fetchall()
+        counts = self._connection.execute(
+            "SELECT state, sum(jobs) FROM counts WHERE batch = ? GROUP BY state HAVING sum(jobs) > 0", (number,)
+        )
+        jobs = {state: int(count) for state, count in counts.fetchall()}
+        return next(
+            (BatchSeen(BatchId(number), source, name, BatchState(state), jobs) for source, name, state in rows), None
+        )
+
+    def own_items(self, batch: BatchId, paths: Sequence[str], after: Place, most: int) -> list[ItemSeen]:
+        """The next items that a batch stored, behind this ID asked for and this item, in their order."""
+        rows = self._connection.execute(
+            f"SELECT job, key, fetched_at, answer, body{_cells(paths)} FROM items AS i"
+            " WHERE batch = ? AND (job, key) > (?, ?) ORDER BY job, key LIMIT ?",
+            (batch, *after, most),
+        )
+        return _items(rows.fetchall())
+
+    def items_before(
+        self, batch: BatchId, paths: Sequence[str], after: Place, last: str | None, most: int
+    ) -> list[ItemSeen]:
+        """The same of items that an earlier batch had, up to the last ID asked for."""
+        chosen = (
+            f"SELECT i.job, i.key, i.fetched_at, NULL, i.body{_cells(paths)} FROM jobs AS j"
+            " CROSS JOIN items AS i ON i.batch = j.same_as AND i.job = j.key"
+            " WHERE j.batch = ? AND j.same_as IS NOT NULL"
+        )
+        # The rest of a list first, found by the index: passing over what was read would take ever longer.
+        of_list = f"{chosen} AND j.key = ? AND i.key > ? ORDER BY i.key LIMIT ?"
+        rows = self._connection.execute(of_list, (batch, *after, most)).fetchall()
+        behind = f"{chosen} AND j.key > ? AND (? IS NULL OR j.key <= ?) ORDER BY j.key, i.key LIMIT ?"
+        rows += self._connection.execute(behind, (batch, after[0], last, last, most - len(rows))).fetchall()
+        return _items(rows)
+
+    def last_of(self, batch: BatchId, after: str) -> str | None:
+        """The ID asked for that ends the next jobs which one read may pass over; None where these are the last."""
+        rows = self._connection.execute(
+            "SELECT key FROM jobs WHERE batch = ? AND key > ? ORDER BY key LIMIT 1 OFFSET ?", (batch, after, _JOBS - 1)
+        )
+        return next((key for (key,) in rows.fetchall()), None)
+
+
+def _cells(paths: Sequence[str]) -> str:
+    return "".join(f", {own_text(path)}" for path in paths)
+
+
+def _items(rows: list[Row]) -> list[ItemSeen]:
+    return [ItemSeen(job, key, at, answer, body, tuple(cells)) for job, key, at, answer, body, *cells in rows]
+
+
+def found(path: Path, batch: BatchId, paths: Sequence[str] = ()) -> Iterator[list[ItemSeen]]:
+    """The items of a batch in the order of its found.jsonl, a page at a time, with what stands at plain paths of them.
+
+    Each page is a look of its own, so that a service may start, work and stop meanwhile.
+    """
+    yield from _pages(path, ("", ""), lambda after, most, look: look.own_items(batch, paths, after, most))
+    begin: str | None = ""
+    while begin is not None:
+        last = seen(path, partial(Look.last_of, batch=batch, after=begin))
+        yield from _before(path, batch, paths, begin, last)
+        begin = last
+
+
+def _before(path: Path, batch: BatchId, paths: Sequence[str], begin: str, last: str | None) -> Iterator[list[ItemSeen]]:
+    def read(after: Place, most: int, look: Look) -> list[ItemSeen]:
+        return look.items_before(batch, paths, after, last, most)
+
+    return _pages(path, (begin, None), read)
+
+
+def _pages(path: Path, after: Place, read: Callable[[Place, int, Look], list[ItemSeen]]) -> Iterator[list[ItemSeen]]:
+    most = page_size([])
+    while items := seen(path, partial(read, after, most)):
+        after = (items[-1].job, items[-1].key)
+        yield items
+        most = page_size([len(item.body) for item in items])
+
+
+def seen(path: Path, read: Callable[[Look], T]) -> T:
+    """What a look says, taken again where a service started or stopped meanwhile; StoreError as `looking`, and where
+    there is no database."""
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            with looking(path) as look:
+                if look is None:
+                    raise StoreError(f"{path} is not there, or empty: nothing was collected yet")
+                return read(look)
+        except StoreBusy:
+            if not tries_left:
+                raise
+        time.sleep(_PAUSE)
+    raise AssertionError("the last try returns or raises")
 
 
 @contextmanager
@@ -55,7 +189,7 @@ def looking(path: Path) -> Iterator[Look | None]:
         return
     used = wal.exists()
     if used and not shm.exists():
-        raise StoreError(f"{shm} is missing: start the service once")
+        raise StoreBusy(f"{shm} is missing: start the service once")
     # Without a WAL nobody uses it. An ordinary reader would make one and leave it behind, as a file of its own user's
     # that the service perhaps may not write to.
     how = "mode=ro" if used else "mode=ro&immutable=1"
@@ -68,6 +202,9 @@ def looking(path: Path) -> Iterator[Look | None]:
                 raise StoreError(f"{path} is a database of another program")
             yield Look(connection) if tables else None
     except sqlite3.Error as error:
-        raise StoreError(f"{path} cannot be read: {error}") from error
+        # What is written over while it is read looks damaged.
+        begun = not used and wal.exists()
+        passes = begun or (getattr(error, "sqlite_errorcode", 0) & 0xFF) in PASSING
+        raise (StoreBusy if passes else StoreError)(f"{path} cannot be read: {error}") from error
     if not used and wal.exists():
-        raise StoreError(f"a service has begun to use {path} meanwhile: try again")
+        raise StoreBusy(f"a service has begun to use {path} meanwhile: try again")

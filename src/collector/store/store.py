@@ -13,10 +13,11 @@ from collector.store.control import Control
 from collector.store.hours import Hours
 from collector.store.items import Items
 from collector.store.jobs import Jobs
+from collector.store.views import Views
 
 
 class Store:
-    """Batches, jobs, items, books and hours over one database."""
+    """Batches, jobs, items, books, hours and views over one database."""
 
     def __init__(self, db: database.Database, clock: Clock) -> None:
         self._database = db
@@ -26,6 +27,7 @@ class Store:
         self.control = Control(db, self.books, self.batches, clock)
         self.items = Items(db)
         self.hours = Hours(db)
+        self.views = Views(db)
 
     @property
     def path(self) -> Path:

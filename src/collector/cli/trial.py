@@ -1,0 +1,204 @@
+"""What one tried call was and what it came to, with every secret masked."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, assert_never
+
+import msgspec
+
+from collector.budget import freeze, headers
+from collector.budget.freeze import Signal
+from collector.errors import RequestError
+from collector.host.secret import Secret
+from collector.model import Found, Gone
+from collector.output.table import Table
+from collector.sources import answer
+from collector.sources.answer import (
+    Answer,
+    Denied,
+    Faulty,
+    Good,
+    Later,
+    Missing,
+    Reading,
+    Refused,
+    Stopped,
+    Unreadable,
+)
+from collector.sources.request import Endpoint, Request
+
+_TOLD_HEADER = re.compile(r"(x-)?rate-?limit(-.*)?|retry-after|date|content-type|link|location", re.IGNORECASE)
+_SHORTEST_MASKED = 6  # characters; a shorter secret is found in any text
+_MOST_TEXT, _MOST_LINES = 3_000, 60  # of the body
+_MOST_ITEMS = 5  # of one ID
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One call, before and after it was made."""
+
+    source: str
+    endpoint: Endpoint
+    secrets: Mapping[str, Secret]
+    keys: tuple[str, ...]
+    refused: tuple[str, ...]  # IDs given that do not match the pattern
+    request: Request | None = None
+    sent: int = 0
+    got: Answer | None = None
+    error: RequestError | None = None
+    at: float = 0.0  # wall time of the answer
+
+    def shown_request(self) -> Request:
+        """The request with every secret as `***`, made so and not replaced; RequestError as `Endpoint.build`."""
+        names = self.endpoint.spec.secrets
+        return Endpoint(self.endpoint.spec, dict.fromkeys(names, Secret("***"))).build(self.keys)
+
+    def ended(self, request: Request, sent: int, came: Answer | RequestError, at: float) -> Trial:
+        """With what came of it."""
+        got, error = (came, None) if isinstance(came, Answer) else (None, came)
+        return replace(self, request=request, sent=sent, got=got, error=error, at=at)
+
+    def masked(self, text: str) -> str:
+        """What an API said, without our secrets: some repeat the URL or a header."""
+        text = self.endpoint.masked(text.encode()).decode(errors="replace")
+        for name in self.endpoint.spec.secrets:
+            value = json.dumps(self.secrets[name].reveal())[1:-1]  # as it stands within JSON
+            if len(value) >= _SHORTEST_MASKED:
+                text = text.replace(value, "***").replace(value.replace("/", r"\/"), "***")
+        return text
+
+
+def facts(trial: Trial, service: str | None) -> dict[str, Any]:
+    """Everything that is told, masked."""
+    got = trial.got
+    reading = answer.read(trial.endpoint.spec, trial.keys, got) if got else None
+    waits = got is not None and freeze.signal(got.status, headers.read(got.headers, trial.at)) is Signal.WAIT
+    good = reading if isinstance(reading, Good) else None
+    ids = [_told_to_wait(key) for key in trial.keys] if waits else list(_became(trial, reading))
+    ids += [
+        _id(text, "refused", f"it does not match the id pattern, {trial.endpoint.spec.id}") for text in trial.refused
+    ]
+    return {
+        "source": trial.source,
+        "ok": not waits and (good is not None or (isinstance(reading, Missing) and len(trial.keys) == 1)),
+        "request": _request(trial),
+        "answer": got and _answer(trial, got),
+        "error": trial.error and {"reason": trial.error.reason, "detail": trial.masked(trial.error.detail)},
+        "ids": ids,
+        "returned": good.returned if good else None,
+        "also": list(msgspec.json.decode(good.extra.body)) if good and good.extra else [],
+        "next": trial.masked(good.next) if good and good.next else None,
+        "service": service,
+    }
+
+
+def _request(trial: Trial) -> dict[str, Any]:
+    request, spec = trial.request, trial.endpoint.spec
+    assert request is not None
+    sent_with = dict(request.headers)
+    if spec.auth:
+        sent_with.setdefault("Authorization", "Bearer ***")
+    body = None if request.body is None else _plain_stars(request.body.decode())
+    url = _plain_stars(str(request.url))
+    return {"method": request.method, "url": url, "headers": sent_with, "body": body, "sent": trial.sent}
+
+
+def _plain_stars(text: str) -> str:
+    return text.replace("%2A%2A%2A", "***")
+
+
+def _answer(trial: Trial, got: Answer) -> dict[str, Any]:
+    body = trial.masked(_pretty(got.body))
+    shown = "\n".join(body[:_MOST_TEXT].split("\n")[:_MOST_LINES])
+    told = {name: trial.masked(value) for name, value in got.headers.items() if _TOLD_HEADER.fullmatch(name)}
+    return {
+        "status": got.status,
+        "seconds": round(got.seconds, 3),
+        "bytes": len(got.body),
+        "headers": told,
+        "body": shown,
+        "more": len(body) - len(shown),
+    }
+
+
+def _pretty(body: bytes) -> str:
+    """JSON on lines of its own, each number in its own digits; anything else as it is."""
+    try:
+        return msgspec.json.format(body, indent=2).decode()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return body.decode(errors="replace")
+
+
+def _became(trial: Trial, reading: Reading | None) -> Iterator[dict[str, Any]]:
+    if isinstance(reading, Good):
+        table = Table(trial.endpoint.spec.columns, trial.endpoint.spec.key)
+        for key in trial.keys:
+            yield _of_good(trial, table, key, reading.found.get(key) or reading.gone.get(key))
+        return
+    words = trial.endpoint.masked_words(reading.reason, reading.detail) if reading else {"reason": "", "detail": ""}
+    became, why = _of_all(reading, pack=len(trial.keys) > 1)
+    for key in trial.keys:
+        yield _id(key, became, why) | {name: trial.masked(text) for name, text in words.items()}
+
+
+def _of_good(trial: Trial, table: Table, key: str, said: Found | Gone | None) -> dict[str, Any]:
+    match said:
+        case None:
+            return _id(key, "absent", "not a word about it: asked once more, then gone")
+        case Gone(reason, detail):
+            words = trial.endpoint.masked_words(reason, detail)
+            return _id(key, "gone", "the API says that it is not there") | words
+        case Found(items):
+            shown = [
+                {
+                    "key": trial.masked(item.key),
+                    "columns": {
+                        name: value and trial.masked(value) for name, value in table.values_of(item.body).items()
+                    },
+                }
+                for item in items[:_MOST_ITEMS]
+            ]
+            return _id(key, "found", "") | {"items": shown, "more": len(items) - len(shown)}
+
+
+def _of_all(
+    reading: Missing | Refused | Denied | Faulty | Unreadable | Stopped | Later | None, *, pack: bool
+) -> tuple[str, str]:
+    """What a whole call without a good answer makes of each of its IDs, and what the service would do."""
+    halves = ("asked in halves", "to find out which ID it is")
+    match reading:
+        case None:
+            return "put off", "no answer came: tried again"
+        case Missing():
+            return halves if pack else ("gone", "the API says that it is not there")
+        case Refused():
+            return halves if pack else ("invalid", "the API refused it")
+        case Denied():
+            return (
+                "put off",
+                "this may not be asked; the same for another ID stops the source: look at the key and the plan",
+            )
+        case Faulty():
+            return "put off", "the server's own trouble: tried again"
+        case Unreadable():
+            return (
+                halves if pack else ("put off", "the answer cannot be understood: a failed try; look at items and key")
+            )
+        case Stopped():
+            return "put off", "the source stops, and waits for `collector resume`"
+        case Later():
+            return "put off", "asked again later"
+        case _:
+            assert_never(reading)
+
+
+def _told_to_wait(key: str) -> dict[str, Any]:
+    return _id(key, "put off", "the API says to wait: all who share the budget do, and no try is spent")
+
+
+def _id(text: str, became: str, why: str) -> dict[str, Any]:
+    return {"id": text, "became": became, "why": why}

@@ -1,0 +1,46 @@
+"""What must not show in words that are kept: the secrets of a source, and its tokens."""
+
+from collections import deque
+from collections.abc import Iterable
+from functools import partial
+from urllib.parse import quote
+
+from collector.sources.words import slug
+
+_KNOWN_BY = 8  # characters
+_SHORTEST = 6  # a shorter secret is found in any text
+_MOST_TOKENS = 4  # the latest; an answer speaks of the one that it was asked with
+
+_encode = partial(quote, safe="")
+
+
+def maskable(secret: str) -> bool:
+    """True for what is long enough not to be found in any text."""
+    return len(secret) >= _SHORTEST
+
+
+class Mask:
+    """Puts `***` in place of secrets."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = tuple(filter(maskable, secrets))
+        self.tokens: deque[str] = deque(maxlen=_MOST_TOKENS)
+
+    def hide(self, token: str) -> None:
+        """From now on this does not show either."""
+        if maskable(token) and token not in self.tokens:
+            self.tokens.append(token)
+
+    def masked(self, body: bytes) -> bytes:
+        """A body without the secrets, as they are and percent-encoded: some servers repeat the URL or a header."""
+        for value in (*self._secrets, *self.tokens):
+            for form in {value.encode(), _encode(value).encode()}:
+                body = body.replace(form, b"***")
+        return body
+
+    def words(self, reason: str, detail: str) -> dict[str, str]:
+        """A reason and a detail without the secrets."""
+        # A reason is cut short, so the beginning of a secret is enough to know it by.
+        beginnings = [slug(value)[:_KNOWN_BY] for value in (*self._secrets, *self.tokens)]
+        told = any(beginning and beginning in reason for beginning in beginnings)
+        return {"reason": "masked" if told else reason, "detail": self.masked(detail.encode()).decode()}

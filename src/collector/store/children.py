@@ -1,0 +1,92 @@
+"""Chains: jobs that items make in the batches below their own, and batches that end when those above them have."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from collector.clock import stamp
+from collector.model import OPEN, BatchId, BatchState, Offspring, State
+from collector.store.batches import Batches
+from collector.store.books import Books, Entry
+from collector.store.database import Write
+
+_TAKING = (BatchState.OPEN, BatchState.HELD, BatchState.PAUSED)  # states in which a batch takes in what a chain makes
+
+
+class Children:
+    """What one transaction that records outcomes does to the batches of a chain."""
+
+    def __init__(self, books: Books, batches: Batches) -> None:
+        self._books, self._batches = books, batches
+
+    async def born(self, write: Write, offspring: Iterable[Offspring], now: float) -> Counter[Entry]:
+        """Inserts the jobs that are new to their batch, due at once, and holds a batch that has too many; what that
+        changes in the books. A batch that was cancelled takes nothing in any more."""
+        deltas: Counter[Entry] = Counter()
+        for batch, (keys, malformed, most) in _together(offspring).items():
+            if self._batches.get(batch).state not in _TAKING:
+                continue
+            new = await write.change(
+                "INSERT OR IGNORE INTO jobs (batch, key, state, due_at)"
+                " SELECT ?, value, 'delayed', ? FROM json_each(?)",
+                (batch, stamp(now), _text(sorted(keys))),
+            )
+            bad = await write.change(
+                "INSERT OR IGNORE INTO jobs (batch, key, state, reason, detail, finished_at)"
+                " SELECT ?, value, 'invalid', 'malformed', 'no ID of this source', ? FROM json_each(?)",
+                (batch, stamp(now), _text(sorted(malformed))),
+            )
+            deltas.update({(batch, State.DELAYED, ""): new, (batch, State.INVALID, "malformed"): bad})
+            if self._books.of(batch).total + new + bad > most:
+                await self._hold(write, batch)
+        return deltas
+
+    async def finish(self, write: Write, deltas: Mapping[Entry, int], now: float) -> None:
+        """Ends the batches that owe nothing any more: one of a chain only after the one above it."""
+        opened: Counter[BatchId] = Counter()
+        for (batch, state, _), jobs in deltas.items():
+            opened[batch] += jobs if state in OPEN else 0
+        ended: set[BatchId] = set()
+        waiting = list(dict.fromkeys(batch for batch, _, _ in deltas))
+        while waiting:
+            batch = waiting.pop()
+            known = self._batches.get(batch)
+            above = known.parent is None or known.parent in ended or self._batches.get(known.parent).finished_at
+            if not above or self._books.open_in(batch) + opened[batch] > 0 or batch in ended:
+                continue
+            if await self._end(write, batch, now):
+                ended.add(batch)
+                waiting += [child.id for child in self._batches.children(batch)]
+
+    async def _end(self, write: Write, batch: BatchId, now: float) -> int:
+        moved = await write.change(
+            "UPDATE batches SET state = 'finished', finished_at = ?"
+            " WHERE id = ? AND (state IN ('open', 'paused') OR (state = 'held' AND origin = 'chain'))",
+            (stamp(now), batch),
+        )
+        if moved:
+            write.after_commit(lambda: self._keep(batch, state=BatchState.FINISHED, finished_at=now))
+        return moved
+
+    async def _hold(self, write: Write, batch: BatchId) -> None:
+        sql = "UPDATE batches SET state = 'held' WHERE id = ? AND NOT granted AND state IN ('open', 'paused')"
+        if await write.change(sql, (batch,)):
+            write.after_commit(lambda: self._keep(batch, state=BatchState.HELD))
+
+    def _keep(self, batch: BatchId, **changed: object) -> None:
+        self._batches.keep(msgspec.structs.replace(self._batches.get(batch), **changed))
+
+
+def _together(offspring: Iterable[Offspring]) -> dict[BatchId, tuple[set[str], set[str], int]]:
+    """By batch: the keys, those that are none, and how many it may have without a yes."""
+    found: dict[BatchId, tuple[set[str], set[str], int]] = {}
+    for born in offspring:
+        keys, malformed, _ = found.setdefault(born.batch, (set(), set(), born.most))
+        keys.update(born.keys)
+        malformed.update(born.malformed)
+    return found
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value).decode()
