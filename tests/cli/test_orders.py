@@ -3,9 +3,11 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from collector.cli.orders import stood
 from tests.service import Service, service
 
 from .conftest import Run
@@ -82,3 +84,43 @@ def test_an_unknown_batch_is_wrong_usage_and_those_before_it_are_done(unanswered
     assert "no batch '7'; the latest there are: 0001-ids\n" in told.output
     [done] = json.loads(told.output.splitlines()[0])["batches"]
     assert (done["folder"], done["state"], done["changed"], done["open"]) == ("0001-ids", "paused", True, 10)
+
+
+def batch(number: int, state: str, *, changed: bool, pause_wanted: bool = False) -> dict[str, Any]:
+    """One of 1,000 IDs, 812 of them open, as the service tells of it."""
+    told = {"id": number, "folder": f"000{number}-ids", "state": state, "changed": changed, "total": 1000, "open": 812}
+    return told | {"pause_wanted": pause_wanted}
+
+
+@pytest.mark.parametrize(
+    ("verb", "family", "said"),
+    [
+        (
+            "cancel",
+            [batch(7, "cancelled", changed=True), batch(8, "cancelled", changed=True)],
+            [
+                "cancelled 0007-ids: 812 of 1,000 IDs were open; 1 batch below it too",
+                "  cancelled 0008-ids: 812 of 1,000 IDs were open",
+            ],
+        ),
+        (
+            "pause",
+            [batch(7, "finished", changed=False), batch(8, "held", changed=False), batch(9, "paused", changed=True)],
+            [
+                "0007-ids has finished: there is nothing to pause",
+                "  0008-ids is held already: it waits for a yes, `collector resume 8`",
+                "  paused 0009-ids: 812 of 1,000 IDs are open",
+            ],
+        ),
+        (
+            "pause",
+            [batch(7, "loading", changed=True, pause_wanted=True)],
+            ["paused 0007-ids: it is paused as soon as it is taken in"],
+        ),
+        ("resume", [batch(7, "loading", changed=True)], ["resumed 0007-ids: it is asked as soon as it is taken in"]),
+        ("pause", [batch(7, "loading", changed=False, pause_wanted=True)], ["0007-ids waits for its pause already"]),
+    ],
+)
+def test_each_batch_of_a_family_has_its_line(verb: str, family: list[dict[str, Any]], said: list[str]) -> None:
+    """What an order did to it, or how it stands where it did nothing."""
+    assert list(stood(verb, family)) == said

@@ -94,16 +94,17 @@ def _order(config_path: Path | None, verb: str, batches: Sequence[str], as_json:
             _expect(status, told, 200)
             done += told["batches"]
             if not as_json:
-                click.echo("\n".join(_stood(verb, told["batches"])))
+                click.echo("\n".join(stood(verb, told["batches"])))
     finally:
         if as_json and done:
             option.say(True, {"batches": done}, "")
 
 
-def _stood(verb: str, family: Sequence[dict[str, Any]]) -> Iterator[str]:
+def stood(verb: str, family: Sequence[dict[str, Any]]) -> Iterator[str]:
     """A line for the batch, and one for each below it."""
     first, *below = family
-    also = f"; {len(below)} {'batch' if len(below) == 1 else 'batches'} below it too" if below else ""
+    changed = sum(batch["changed"] for batch in below)
+    also = f"; {changed} {'batch' if changed == 1 else 'batches'} below it too" if first["changed"] and changed else ""
     yield f"{_outcome(verb, first)}{also}"
     yield from (f"  {_outcome(verb, batch)}" for batch in below)
 
@@ -120,6 +121,8 @@ def _outcome(verb: str, batch: dict[str, Any]) -> str:
     if state in ("finished", "cancelled"):
         ended = "was cancelled before" if state == "cancelled" else "has finished"
         return f"{folder} {ended}: there is nothing to {verb}"
+    if state == "loading":
+        return f"{folder} {'waits for its pause' if batch['pause_wanted'] else 'is being taken in'} already"
     held = f": it waits for a yes, `collector resume {batch['id']}`" if state == "held" else ""
     return f"{folder} is {state} already{held}"
 
