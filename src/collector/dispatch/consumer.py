@@ -17,7 +17,7 @@ from collector.dispatch.lane import Lane
 from collector.errors import NoPermit, RequestError, StoreBusy
 from collector.model import Attempt, Call, Offspring, PutOff, Result
 from collector.sources import answer, auth
-from collector.sources.answer import Answer, Faulty, Good, Reading, Refused, Stopped, Unreadable
+from collector.sources.answer import Answer, Faulty, Good, Missing, Reading, Refused, Stopped, Unreadable
 from collector.sources.http import Client
 from collector.sources.request import Endpoint
 from collector.sources.rules import Do
@@ -214,6 +214,8 @@ def _without_answer(error: RequestError) -> Reading:
     match error.reason:
         case "malformed":
             return Refused(0, error.reason, error.detail)
+        case "cursor":
+            return Missing(error.reason, error.detail)  # kept while `next` was declared otherwise
         case "timeout" | "connection":
             return Faulty(error.reason, error.detail)
         case auth.REFUSED:
