@@ -91,7 +91,8 @@ class Endpoint:
         """The request for these IDs; with a cursor, for the page of their list that it stands for.
 
         RequestError `malformed` when one of them cannot be asked for: it is empty, is no Unicode text, would
-        be a `.` or `..` of the path, or holds control characters and belongs in a header. `cursor` when that is no link.
+        be a `.` or `..` of the path, or holds control characters and belongs in a header. `cursor` when that is no
+        link.
         """
         try:
             texts = [self._written(key) for key in keys]
