@@ -8,16 +8,21 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from collector.admin.app import application
 from collector.admin.listen import controlled
 from collector.admin.orders import Orders
+from collector.clock import Clock
+from collector.dispatch.controller import Controller
 from collector.errors import Problem
 from collector.host.address import short
 from collector.model import SourceLive
 from collector.output.health import Health
 from collector.reload import Reloaded
+from collector.store import store as stores
 from tests.admin.test_admin import SNAPSHOT
+from tests.store.conftest import open_batch
 
 Answer = tuple[int, dict[str, Any]]
 
@@ -27,6 +32,7 @@ class Sources:
 
     def __init__(self) -> None:
         self.stopped = {"a"}
+        self.woken: list[str] = []
 
     def told(self) -> dict[str, SourceLive]:
         return {name: SourceLive("stopped" if name in self.stopped else "running", None) for name in ("a", "b")}
@@ -42,8 +48,18 @@ async def ordering(tmp_path: Path, reloaded: Reloaded | None = None) -> AsyncIte
     answer: asyncio.Future[Reloaded | None] = asyncio.get_running_loop().create_future()
     answer.set_result(reloaded)
     sources = Sources()
-    orders = Orders(sources.told, sources.resume, lambda: answer)
-    app = application(lambda: SNAPSHOT, lambda: Health(True), None, orders)
+    async with stores.opened(tmp_path / "collector.db", Clock()) as store:
+        for name in ("ids", "more"):
+            await open_batch(store, ["1", "2"], name=name)
+        controller = Controller(store, sources.woken.append, sources.woken.append, lambda: None, Clock())
+        orders = Orders(sources.told, sources.resume, lambda: answer, controller)
+        app = application(lambda: SNAPSHOT, lambda: Health(True), None, orders)
+        async with asking(app, tmp_path) as session:
+            yield session
+
+
+@asynccontextmanager
+async def asking(app: web.Application, tmp_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
     async with controlled(app, tmp_path / "s") as path:
         with short(path) as name:
             async with aiohttp.ClientSession("http://c", connector=aiohttp.UnixConnector(name)) as session:
@@ -92,3 +108,27 @@ async def test_an_order_is_no_question(tmp_path: Path) -> None:
     """Looking at a path never changes anything."""
     async with ordering(tmp_path) as session, session.get("/reload") as answer:
         assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+
+
+async def test_an_order_for_a_batch_answers_with_how_it_stands(tmp_path: Path) -> None:
+    """By number or folder; what it was before is told by `changed`, and a second time nothing changes."""
+    standing = {"id": 2, "folder": "0002-more", "source": "posts", "parent": None, "pause_wanted": False, "total": 2}
+    async with ordering(tmp_path) as session:
+        for path, state, changed in (
+            ("/batches/2/pause", "paused", True),
+            ("/batches/0002-more/pause", "paused", False),
+            ("/batches/0002-more/resume", "open", True),
+            ("/batches/2/cancel", "cancelled", True),
+            ("/batches/2/resume", "cancelled", False),
+        ):
+            status, said = await posted(session, path)
+            assert (status, said) == (200, {"batches": [standing | {"state": state, "changed": changed, "open": 2}]})
+
+
+async def test_an_unknown_batch_is_told_with_those_that_exist(tmp_path: Path) -> None:
+    """A folder that is another batch's is unknown too."""
+    async with ordering(tmp_path) as session:
+        for named in ("9", "0001-more", "a%2Fb", ""):
+            status, said = await posted(session, f"/batches/{named}/cancel")
+            assert (status, said["batches"]) == (404, ["0001-ids", "0002-more"])
+            assert "the latest there are: 0001-ids, 0002-more" in said["error"]

@@ -118,3 +118,80 @@ def test_a_watch_folder_that_cannot_be_written_fails_plainly(folder: Path, ids: 
     told = run("add", "ids.txt", "--source", "posts")
     assert told.exit_code == 1
     assert "nothing was added" in told.output
+
+
+CHAIN = """
+[source.users]
+url = "https://api.example.org/users/{id}"
+
+[source.followers]
+from = "users.id"
+url = "https://api.example.org/users/{id}/followers"
+
+[source.posts]
+from = "followers.id"
+url = "https://api.example.org/users/{id}/posts"
+
+[source.likes]
+from = "users.id"
+url = "https://api.example.org/users/{id}/likes"
+"""
+
+
+def test_what_is_to_follow_travels_with_the_file(folder: Path, ids: Path, run: Run) -> None:
+    """The sources between are implied; what was asked for lies beside the file."""
+    (folder / "collector.toml").write_text(CHAIN)
+    told = run("add", "ids.txt", "--source", "users", "--then", "posts", "--then", "likes")
+    assert told.output.startswith(
+        "added watch/users/ids.txt (500 bytes) for users, then followers, then posts, then likes; no service"
+    )
+    assert json.loads((folder / "watch/users/.ids.txt.options.json").read_text()) == {"then": ["posts", "likes"]}
+    facts = json.loads(run("add", "ids.txt", "--source", "posts", "--json").output)
+    assert (facts["source"], facts["then"]) == ("users", ["followers", "posts"])
+    assert facts["file"] == str(folder / "watch/posts/ids.txt")
+
+
+@pytest.mark.parametrize(
+    ("source", "then", "said"),
+    [
+        (
+            "users",
+            "users",
+            "users does not follow users; what follows users: followers (its IDs are `id` of the items of users),"
+            " posts (its IDs are `id` of the items of followers), likes (its IDs are `id` of the items of users)\n",
+        ),
+        ("followers", "likes", "likes does not follow followers; what follows followers: posts (its IDs are `id` of"),
+        ("posts", "nope", "no source 'nope'; nothing follows posts\n"),
+    ],
+)
+def test_what_does_not_follow_is_wrong_usage(
+    folder: Path, ids: Path, run: Run, source: str, then: str, said: str
+) -> None:
+    """Exit 2, naming what follows what, and nothing is added."""
+    (folder / "collector.toml").write_text(CHAIN)
+    (folder / "watch").mkdir()
+    told = run("add", "ids.txt", "--source", source, "--then", then)
+    assert told.exit_code == 2
+    assert said in told.output
+    assert names(folder) == set()
+
+
+def test_a_plan_of_a_chain_is_that_of_its_root(folder: Path, ids: Path, run: Run) -> None:
+    """And says that more is to come."""
+    (folder / "collector.toml").write_text(CHAIN)
+    told = run("plan", "ids.txt", "--source", "posts").output
+    assert "source         users\nthen           followers, posts; what is told here is for users alone\n" in told
+    assert "               at least: how many IDs users brings for followers nobody knows before\n" in told
+    facts = json.loads(run("plan", "ids.txt", "--source", "users", "--then", "likes", "--json").output)
+    assert (facts["source"], facts["then"], facts["at_least"]) == ("users", ["likes"], True)
+    assert json.loads(run("plan", "ids.txt", "--source", "users", "--json").output)["at_least"] is False
+
+
+def test_check_tells_where_the_ids_of_a_chain_come_from(folder: Path, run: Run) -> None:
+    """And where its seeds are dropped; a root says nothing of the kind."""
+    (folder / "collector.toml").write_text(CHAIN)
+    told = run("check").output
+    assert "    its IDs are `id` of the items of followers; drop seeds, the IDs of users, into watch/posts/\n" in told
+    assert told.count("its IDs are") == 3
+    sources = json.loads(run("check", "--json").output)["sources"]
+    assert (sources["users"]["from"], sources["posts"]["from"]) == (None, "followers.id")

@@ -1,10 +1,27 @@
 """`pause`, `resume`, `cancel` and `reload` where no service takes them; with one they are tested beside the signals."""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.service import Service, service
+
 from .conftest import Run
+
+IDS = [str(number) for number in range(1000, 1010)]
+
+
+@pytest.fixture
+def unanswered(tmp_path: Path) -> Iterator[Service]:
+    """A service whose API is not there: the IDs of batch 1 stay open."""
+    with service(tmp_path, "http://127.0.0.1:9") as made:
+        made.start()
+        made.until("ready")
+        made.drop("ids.txt", IDS)
+        made.until("batch_opened")
+        yield made
 
 
 @pytest.mark.parametrize(
@@ -37,3 +54,31 @@ def test_a_reload_of_a_bad_configuration_is_refused_before_it_is_asked_for(folde
     (folder / "collector.toml").write_text("root = 5\n")
     told = run("reload")
     assert (told.exit_code, told.output) == (2, run("check").output)
+
+
+def test_a_batch_is_paused_resumed_and_cancelled_by_name(unanswered: Service, run: Run) -> None:
+    """Each order says in a line what it did, the second time too, and each is in the table at once."""
+    config = ("--config", str(unanswered.config))
+    for words, said, state in (
+        (("pause", "1"), "paused 0001-ids: 10 of 10 IDs are open\n", "paused"),
+        (("pause", "0001-ids"), "0001-ids is paused already\n", "paused"),
+        (("resume", "state/batches/0001-ids/"), "resumed 0001-ids: 10 of 10 IDs are open\n", "open"),
+        (("resume", "1"), "0001-ids is open already\n", "open"),
+        (("cancel", "0001"), "cancelled 0001-ids: 10 of 10 IDs were open\n", "cancelled"),
+        (("cancel", "1"), "0001-ids was cancelled before: there is nothing to cancel\n", "cancelled"),
+    ):
+        told = run(*words, *config)
+        assert (told.exit_code, told.output) == (0, said)
+        assert unanswered.rows("SELECT state FROM batches") == [(state,)]
+    unanswered.until("results_written")
+    assert unanswered.books() == {"cancelled": 10}
+    assert (unanswered.root / "batches/0001-ids/failed.csv").read_text().count(",cancelled,cancelled,") == 10
+
+
+def test_an_unknown_batch_is_wrong_usage_and_those_before_it_are_done(unanswered: Service, run: Run) -> None:
+    """Exit 2 with the batches there are; programs get what was done."""
+    told = run("pause", "1", "7", "--json", "--config", str(unanswered.config))
+    assert told.exit_code == 2
+    assert "no batch '7'; the latest there are: 0001-ids\n" in told.output
+    [done] = json.loads(told.output.splitlines()[0])["batches"]
+    assert (done["folder"], done["state"], done["changed"], done["open"]) == ("0001-ids", "paused", True, 10)

@@ -4,10 +4,6 @@ import asyncio
 import gzip
 import json
 import zlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
@@ -16,95 +12,8 @@ from hypothesis import strategies as st
 
 from collector import __version__
 from collector.errors import NoPermit, RequestError
-from collector.host.secret import Secret
-from collector.sources.answer import Answer, Good, Unreadable, read
-from collector.sources.http import Client
-from collector.sources.request import Endpoint
-from collector.sources.spec import Spec
-
-OK = b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{"id":1}'
-
-
-class Permit:
-    """Counts what is spent, and has none left after `most`."""
-
-    def __init__(self, most: int = 100) -> None:
-        self.most, self.spent = most, 0
-
-    def spend(self) -> None:
-        if self.spent == self.most:
-            raise NoPermit("no permit left")
-        self.spent += 1
-
-    def unsent(self) -> None:
-        self.spent -= 1
-
-
-class Asker(Client):
-    """A client with the one source that a test asks."""
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self.endpoint = endpoint
-
-
-@dataclass
-class Wire:
-    """A raw HTTP server: it answers with the bytes that `reply` gives and keeps what it was sent."""
-
-    reply: Callable[[int], bytes | None]  # the how-manieth request; None closes the connection without a word
-    close_after: bool = False
-    port: int = 0
-    heads: list[str] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
-    open: dict[asyncio.Task[Any] | None, asyncio.StreamWriter] = field(default_factory=dict)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.open[asyncio.current_task()] = writer
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                self.heads.append(head.decode("latin-1"))
-                length = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-                self.bodies.append(await reader.readexactly(int(length[0].split(b":")[1])) if length else b"")
-                answer = self.reply(len(self.heads))
-                if answer is None:
-                    break
-                writer.write(answer)
-                await writer.drain()
-                if self.close_after:
-                    break
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-            del self.open[asyncio.current_task()]
-
-    async def hang_up(self) -> None:
-        for writer in self.open.values():
-            writer.close()
-        if tasks := [task for task in self.open if task]:
-            await asyncio.wait(tasks)
-
-    def targets(self) -> list[str]:
-        return [head.split(" ", 2)[1] for head in self.heads]
-
-    def client(self, **keys: Any) -> "Asker":
-        table = {"url": f"http://127.0.0.1:{self.port}/v1", "params": {"id": "{id}"}, "timeout": "5s", **keys}
-        return Asker(Endpoint(Spec.model_validate(table), {"key": Secret("s3cret-key")}))
-
-
-@asynccontextmanager
-async def wire(reply: Callable[[int], bytes | None] | bytes, *, close_after: bool = False) -> AsyncIterator[Wire]:
-    state = Wire(reply if callable(reply) else lambda _: reply, close_after)
-    server = await asyncio.start_server(state.serve, "127.0.0.1", 0)
-    state.port = server.sockets[0].getsockname()[1]
-    async with server:
-        yield state
-        await state.hang_up()
-
-
-async def ask(client: Asker, *keys: str, permit: Permit | None = None) -> Answer:
-    async with client:
-        return await client.ask(client.endpoint, keys or ("1",), permit or Permit())
+from collector.sources.answer import Good, Unreadable, read
+from tests.sources.wire import OK, Asker, Permit, Wire, ask, wire
 
 
 async def failure(client: Asker, permit: Permit | None = None, key: str = "1") -> RequestError:
@@ -405,3 +314,58 @@ async def _ask_hostile(keys: list[str]) -> None:
             assert parse_qsl(parts.query) == [("a", "1"), ("p", key), ("q", "2")]
             hosts = [line for line in head.split("\r\n") if line.lower().startswith("host:")]
             assert hosts == [f"Host: 127.0.0.1:{server.port}"]
+
+
+def linked(link: str, status: str = "200 OK") -> bytes:
+    return f'HTTP/1.1 {status}\r\nLink: <{link}>; rel="next"\r\nContent-Length: 2\r\n\r\n[]'.encode()
+
+
+async def test_a_link_is_followed_with_the_secret_that_it_repeats_or_leaves_out() -> None:
+    """Between two pages the secret is nowhere but on the wire."""
+    links = ["?max_id=7&key=s3cret%2Dkey", "/v2/x?max_id=5", ""]
+    params = {"id": "{id}", "key": "{secret.key}"}
+    async with (
+        wire(lambda number: linked(links[number - 1]) if links[number - 1] else OK) as server,
+        server.client(next="link", params=params) as client,
+    ):
+        cursor, cursors = None, []
+        for _ in links:
+            cursor = (await client.ask(client.endpoint, ("1",), Permit(), cursor)).link
+            cursors.append(cursor)
+    assert cursors == ["/v1?max_id=7&key={secret.key}", "/v2/x?max_id=5", None]
+    assert server.targets() == [
+        "/v1?id=1&key=s3cret-key",
+        "/v1?max_id=7&key=s3cret-key",
+        "/v2/x?max_id=5&key=s3cret-key",
+    ]
+
+
+async def test_a_link_counts_from_where_a_redirect_led() -> None:
+    """A relative one is resolved against the address that gave the answer."""
+    moved = b"HTTP/1.1 301 Moved\r\nLocation: /users/9/list?a=1\r\nContent-Length: 0\r\n\r\n"
+    async with wire(lambda number: moved if number == 1 else linked("?page=2")) as server:
+        assert (await ask(server.client(next="link"))).link == "/users/9/list?page=2"
+
+
+async def test_several_link_headers_are_one_list() -> None:
+    """As every header of that kind."""
+    answer = linked("/b").replace(b"\r\n", b"\r\nLink: </a>; rel=prev\r\n", 1)
+    async with wire(answer) as server:
+        assert (await ask(server.client(next="link"))).link == "/b"
+        assert (await ask(server.client())).link is None
+
+
+async def test_only_a_good_answer_has_a_next_page() -> None:
+    """A link elsewhere in an error's headers is no fault; where a rule reads it as a 200, it is."""
+    async with wire(linked("http://evil.example/", "404 Not Found")) as server:
+        assert (await ask(server.client(next="link"))).status == 404
+        error = await failure(server.client(next="link", on=[{"status": 404, "do": "ok"}]))
+    assert (error.reason, len(server.heads)) == ("redirect", 2)
+
+
+async def test_a_cursor_that_is_no_link_sends_nothing() -> None:
+    """As after a change of the source, or by somebody's hand."""
+    async with wire(OK) as server, server.client(next="link") as client:
+        with pytest.raises(RequestError) as caught:
+            await client.ask(client.endpoint, ("1",), Permit(), "http://evil.example/")
+    assert (caught.value.reason, server.heads) == ("malformed", [])

@@ -149,3 +149,13 @@ async def test_a_batch_cancelled_while_it_is_loaded_takes_nothing_more_in(store:
     with pytest.raises(NotLoading):
         await store.batches.open(batch, lines=2, refused=0, digest="", layout="", warnings=[])
     assert (store.books.of(batch.id).total, store.batches.get(batch.id).state) == (2, CANCELLED)
+
+
+async def test_a_large_part_ends_in_one_look_at_each_of_its_rows(store: Store) -> None:
+    """Twenty thousand rows in two commits; a plan that reads the batch once for each key would take minutes."""
+    keys = [f"{number:019}" for number in range(20_000)]
+    batch = await open_batch(store, keys)
+    await store.control.cancel(batch.id)
+    assert await store.control.end_jobs(batch.id, "", 10_000) == keys[9_999]
+    assert await store.control.end_jobs(batch.id, keys[9_999], 10_000) == keys[-1]
+    assert store.books.open_in(batch.id) == 0

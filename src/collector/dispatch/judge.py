@@ -114,7 +114,8 @@ class Judge:
             self._failed_at.pop((job.batch, job.key), None)
             self._denied_at.pop((job.batch, job.key), None)
         first: dict[str, Job] = {}
-        outcomes = tuple((job, self._outcome(job, good, first.setdefault(job.key, job))) for job in call.jobs)
+        short = len(call.keys) > 1 and len(good.found) >= CUT_SHORT * len(call.keys)
+        outcomes = tuple((job, self._outcome(job, good, first.setdefault(job.key, job), short)) for job in call.jobs)
         return Verdict(outcomes, shrunk=self._shrink(call, good))
 
     def _shrink(self, call: Call, good: Good) -> int | None:
@@ -125,14 +126,16 @@ class Judge:
         self.pack = most
         return most
 
-    def _outcome(self, job: Job, good: Good, first: Job) -> Outcome:
+    def _outcome(self, job: Job, good: Good, first: Job, short: bool) -> Outcome:
+        """`short`: where these were left out of an answer before, this one shows that it was cut short. It may be so
+        itself, so what it leaves out again is asked once more."""
         if found := good.found.get(job.key):
             if first is not job:
                 return Found(same_as=first.batch)  # the same ID for another batch: its items are kept once
             return paging.turned(job, found, good.next, self._spec.max_pages)
         if gone := good.gone.get(job.key):
             return gone
-        if job.reason == ABSENT:
+        if job.reason == ABSENT and not short:
             return Gone(ABSENT, "left out of two answers without a word")
         half = max(1, min(job.pack_max or self.pack, self.pack // 2))
         return PutOff(0, ABSENT, "left out of an answer without a word", pack_max=half)

@@ -28,7 +28,7 @@ def above(sources: Mapping[str, Spec], source: str) -> tuple[str, ...]:
 def fed(sources: Mapping[str, Spec], source: str) -> str | None:
     """Where the IDs of a source come from, in words; None for one that follows none."""
     feed = sources[source].feed
-    return f"`{feed.path}` of {feed.source}'s items" if feed else None
+    return f"`{feed.path}` of the items of {feed.source}" if feed else None
 
 
 def _followers(sources: Mapping[str, Spec], source: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import math
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -14,13 +15,14 @@ from yarl import URL
 from collector.errors import RequestError
 from collector.sources.answer import Answer
 from collector.sources.mask import Mask
-from collector.sources.words import joined, texts_of, words_of
+from collector.sources.words import texts_of, words_of
 
 REFUSED = "auth-refused"  # the reason where the client itself is refused: a person must mend it
 HOLD, LONGEST_HOLD = 2.0, 60.0  # seconds from a fetch that failed to the next one, doubled each time
 BELIEVED = 60.0  # seconds in which a 401 is taken to be about the ID, once a new token was refused like the old one
 _EARLY, _MOST_EARLY = 0.1, 60.0  # how long before its end a token is renewed: a share of its life, and most seconds
 _OTHER_WAY = (400, 401)
+_MEND = "look at auth.id and auth.secret; after a change, `collector reload`"
 
 # One POST of a form, as (url, headers, body) to (status, body). RequestError `connection` when no answer came.
 Post: TypeAlias = Callable[[str, Mapping[str, str], bytes], Awaitable[tuple[int, bytes]]]
@@ -75,12 +77,12 @@ class _Token:
 class Bearer:
     """The token of a grant, for all calls that need it."""
 
-    def __init__(self, grant: Grant, post: Post) -> None:
-        self._grant, self._post = grant, post
+    def __init__(self, grant: Grant, post: Post, now: Callable[[], float]) -> None:
+        self._grant, self._post, self._now = grant, post, now
         self._fetching = asyncio.Lock()
         self._token: _Token | None = None
         self._in_body = False  # how the endpoint takes the client
-        self._failure: RequestError | None = None
+        self._failure: tuple[str, str] | None = None  # reason and detail
         self._failures = 0  # in a row
         self._again_at = -math.inf  # no fetch before
         self._believed_until = -math.inf
@@ -95,7 +97,7 @@ class Bearer:
         if answer.status == 401 and (other := await self._instead_of(token)):
             token, answer = other, await send(other.text)
             if answer.status == 401:
-                self._believed_until = _now() + BELIEVED
+                self._believed_until = self._now() + BELIEVED
         if answer.status < 400 or answer.status in (404, 410):
             token.worked = True
         return answer
@@ -103,7 +105,7 @@ class Bearer:
     async def _instead_of(self, refused: _Token) -> _Token | None:
         """Another token after a 401; None where it was not the token's fault, as for one that never worked."""
         if refused is self._token:
-            if not refused.worked or _now() < self._believed_until:
+            if not refused.worked or self._now() < self._believed_until:
                 return None
             self._token = None
         return await self._current()
@@ -117,27 +119,27 @@ class Bearer:
             try:
                 self._token = await self._fetch()
             except RequestError:
-                if self._token is None or _now() >= self._token.until:
+                if self._token is None or self._now() >= self._token.until:
                     raise
             return self._token
 
     def _fresh(self) -> _Token | None:
-        return self._token if self._token and _now() < self._token.renew_at else None
+        return self._token if self._token and self._now() < self._token.renew_at else None
 
     async def _fetch(self) -> _Token:
-        if self._failure is not None and _now() < self._again_at:
-            raise RequestError(self._failure.reason, self._failure.detail)
+        if self._failure is not None and self._now() < self._again_at:
+            raise RequestError(*self._failure)
         try:
             token = await self._ask()
         except RequestError as error:
-            self._failure, self._failures = error, self._failures + 1
-            self._again_at = _now() + min(HOLD * 2.0 ** min(self._failures - 1, 10), LONGEST_HOLD)
+            self._failure, self._failures = (error.reason, error.detail), self._failures + 1
+            self._again_at = self._now() + min(HOLD * 2.0 ** min(self._failures - 1, 10), LONGEST_HOLD)
             raise
         self._failure, self._failures = None, 0
         return token
 
     async def _ask(self) -> _Token:
-        began = _now()
+        began = self._now()
         status, body = await self._post(self._grant.url, *self._grant.request(in_body=self._in_body))
         if status in _OTHER_WAY:
             status, body = await self._post(self._grant.url, *self._grant.request(in_body=not self._in_body))
@@ -148,24 +150,26 @@ class Bearer:
 def _read(grant: Grant, status: int, body: bytes, began: float) -> _Token:
     """The token that an answer holds, or a RequestError that says why it holds none."""
     where = f"the token endpoint {URL(grant.url).with_query(None)}"
-    mask = Mask((grant.id, grant.secret, grant.basic))
     if status == 408 or status == 429 or status >= 500:
         raise RequestError("connection", f"{where} answers {status}")
     if 300 <= status < 400:
         raise RequestError(REFUSED, f"{where} redirects, which is not followed: its last address belongs in auth.url")
-    if status >= 400:
-        words = mask.masked(words_of(body).encode()).decode()
-        raise RequestError(REFUSED, f"{where} refuses the client with {status} ({words}): look at auth.id, auth.secret")
     told = _table(body)
-    if "access_token" not in told and (words := joined(texts_of(told))):
-        raise RequestError(REFUSED, f"{where} refuses the client ({mask.masked(words.encode()).decode()})")
+    if status >= 400 or ("access_token" not in told and texts_of(told)):
+        raise RequestError(REFUSED, f"{where} refuses the client with {status} ({_said(grant, body)}): {_MEND}")
     text, kind = told.get("access_token"), told.get("token_type", "bearer")
-    if not isinstance(text, str) or not text.isascii() or not text.isprintable() or " " in text or not text:
+    if not isinstance(text, str) or not re.fullmatch("[!-~]+", text):
         raise RequestError("connection", f"{where} answers {status} without a token that can be used")
     if not isinstance(kind, str) or kind.lower() != "bearer":
         raise RequestError(REFUSED, f"{where} gives a token of another type than bearer")
     lasts = _seconds(told.get("expires_in"))
     return _Token(text, began + lasts - min(_MOST_EARLY, _EARLY * lasts), began + lasts)
+
+
+def _said(grant: Grant, body: bytes) -> str:
+    """The endpoint's words, without what it repeats of the client; masked before they are cut short, too."""
+    mask = Mask((grant.id, grant.secret, grant.basic))
+    return mask.masked(words_of(mask.masked(body)).encode()).decode()
 
 
 def _table(body: bytes) -> dict[str, Any]:
@@ -183,7 +187,3 @@ def _seconds(told: Any) -> float:
     except (ValueError, OverflowError):
         return math.inf
     return seconds if seconds > 0 else math.inf
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -12,6 +12,8 @@ from collector.sources.spec import Spec
 from collector.sources.tree import LOST, CannotTell, finder, id_text, is_error, pieces, shape_of, slice_at, slices
 from collector.sources.words import joined, texts_of
 
+_NO_PATH = ("@key", "@index")  # of a `key`: all else is a path
+
 
 class Entry(msgspec.Struct, frozen=True):
     """Something that stands at `items`, and the IDs asked for that it answers."""
@@ -72,9 +74,9 @@ class Entries:
                 return self._in_order(at, raw)
             case _, None:
                 return self._nothing(raw)
-            case str(key), dict() if not key.startswith("@"):
+            case str(key), dict() if key not in _NO_PATH:
                 return self._single(at, raw) if len(keys) == 1 else self._listed([at], [raw])
-            case str(key), list() if not key.startswith("@"):
+            case str(key), list() if key not in _NO_PATH:
                 return self._listed(at, pieces(raw, len(at)))
         raise self._odd()
 
@@ -88,7 +90,7 @@ class Entries:
             case "@key", dict():
                 own = slices(self._raw)
                 yield from self._owned((key, value, own.get(key)) for key, value in self._at.items())
-            case str(key), dict() | list() if not key.startswith("@"):
+            case str(key), dict() | list() if key not in _NO_PATH:
                 single = isinstance(self._at, dict)
                 values = [self._at] if single else self._at
                 bodies = [self._raw] if single else pieces(self._raw, len(values))

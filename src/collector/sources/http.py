@@ -64,18 +64,20 @@ class Client:
         """
         request = endpoint.build(keys, cursor)
         if endpoint.grant is None:
-            return await self._answer(endpoint, request, permit)
-        return await self._bearer(endpoint.grant).carry(partial(self._signed, endpoint, request, permit))
+            return await self._answer(endpoint, keys, request, permit)
+        return await self._bearer(endpoint.grant).carry(partial(self._signed, endpoint, keys, request, permit))
 
     def _bearer(self, grant: Grant) -> Bearer:
-        return self._bearers.setdefault(grant, Bearer(grant, self._post))
+        return self._bearers.setdefault(grant, Bearer(grant, self._post, asyncio.get_running_loop().time))
 
-    async def _signed(self, endpoint: Endpoint, request: Request, permit: Permit, token: str) -> Answer:
+    async def _signed(
+        self, endpoint: Endpoint, keys: tuple[str, ...], request: Request, permit: Permit, token: str
+    ) -> Answer:
         endpoint.hide(token)
         headers = {**request.headers, "Authorization": f"Bearer {token}"}
-        return await self._answer(endpoint, replace(request, headers=headers), permit)
+        return await self._answer(endpoint, keys, replace(request, headers=headers), permit)
 
-    async def _answer(self, endpoint: Endpoint, request: Request, permit: Permit) -> Answer:
+    async def _answer(self, endpoint: Endpoint, keys: tuple[str, ...], request: Request, permit: Permit) -> Answer:
         clock = asyncio.get_running_loop().time
         started = clock()
         try:
@@ -92,7 +94,7 @@ class Client:
             raise RequestError("connection", _told(error)) from error
         body = endpoint.masked(got.body) if got.status >= 400 else got.body
         answer = Answer(got.status, got.headers, body, clock() - started)
-        if 200 <= got.status < 300 or (got.status >= 400 and rule(endpoint.spec, answer) is Do.OK):
+        if 200 <= got.status < 300 or (got.status >= 400 and rule(endpoint.spec, answer, keys) is Do.OK):
             link = endpoint.link(got.url, got.headers.getall("Link", ()))
             return answer if link is None else msgspec.structs.replace(answer, link=link)
         return answer

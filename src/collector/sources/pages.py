@@ -1,13 +1,15 @@
 """The cursor of the next page: read from an answer, fit to be kept, and made a request of again."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, unquote_plus
 
 from yarl import URL
 
 from collector.errors import RequestError
+from collector.sources.mask import maskable
 from collector.sources.rules import NextRule
 from collector.sources.spec import Spec
 from collector.sources.tree import CannotTell, finder, shape_of
@@ -68,21 +70,17 @@ def kept(url: URL, secrets: Mapping[str, str], hidden: Iterable[str]) -> str:
 
     What is `hidden` goes another way than the URL, as a token does: where a parameter repeats it, it is left out.
     """
-    path, mark, query = url.raw_path_qs.translate(_BRACES).partition("?")
-    if held := "|".join(map(_written_anyhow, hidden)):
-        parts = [part for part in query.split("&") if not re.fullmatch(held, part.partition("=")[2])]
-        path, query = re.sub(held, "***", path), re.sub(held, "***", "&".join(parts))
-    text = f"{path}{mark}{query}"
-    if len(text) > LONGEST:
+    if len(url.raw_path_qs) > LONGEST:
         raise RequestError("redirect", f"by a link of more than {LONGEST} characters")
-    names = sorted((name for name, value in secrets.items() if value), key=lambda name: -len(secrets[name]))
-    # Other escapes are passed over whole, so that no secret is taken to begin within one.
-    patterns = [f"({_written_anyhow(secrets[name])})" for name in names] + ["%[0-9A-Fa-f]{2}"]
-
-    def place(hit: re.Match[str]) -> str:
-        return f"{{secret.{names[hit.lastindex - 1]}}}" if hit.lastindex else hit[0]
-
-    return re.sub("|".join(patterns), place, text)
+    path, mark, query = url.raw_path_qs.translate(_BRACES).partition("?")
+    parts = [part.partition("=") for part in query.split("&")]
+    if held := "|".join(map(_written_anyhow, hidden)):
+        path = re.sub(held, "***", path)
+        parts = [(name, sign, re.sub(held, "***", v)) for name, sign, v in parts if not re.fullmatch(held, v)]
+    place = _placing(secrets)
+    # A secret lies within a segment or a value: what stands between them stays, whatever a secret holds.
+    path = "/".join(map(place, path.split("/")))
+    return f"{path}{mark}{'&'.join(f'{place(name)}{sign}{place(value)}' for name, sign, value in parts)}"
 
 
 def asked(cursor: str, secrets: Mapping[str, str]) -> tuple[str, str]:
@@ -110,17 +108,34 @@ def without(query: str, name: str) -> str:
     return "&".join(part for part in query.split("&") if _name(part) != name)
 
 
+def _placing(secrets: Mapping[str, str]) -> Callable[[str], str]:
+    """Puts places for the secrets in a text, the longest first."""
+    names = sorted((name for name, value in secrets.items() if value), key=lambda name: -len(secrets[name]))
+    # Other escapes are passed over whole, so that no secret is taken to begin within one.
+    patterns = [f"({_written_anyhow(secrets[name])})" for name in names] + ["%[0-9A-Fa-f]{2}"]
+    pattern = re.compile("|".join(patterns))
+
+    def place(hit: re.Match[str]) -> str:
+        return f"{{secret.{names[hit.lastindex - 1]}}}" if hit.lastindex else hit[0]
+
+    return partial(pattern.sub, place)
+
+
 def _name(part: str) -> str:
     return unquote_plus(part.partition("=")[0])
 
 
 def _written_anyhow(text: str) -> str:
     """A pattern for a text in a URL: there any character may be percent-encoded, in either case, or stand plain."""
-    return "".join(map(_byte, text.encode()))
+    pattern = "".join(map(_byte, text.encode()))
+    # One that looks percent-encoded by itself may have been repeated without a thought.
+    return f"(?:{pattern}|{re.escape(text)})" if "%" in text and maskable(text) else pattern
 
 
 def _byte(value: int) -> str:
     escape = "%" + "".join(f"[{digit}{digit.lower()}]" for digit in f"{value:02X}")
     if value == ord(" "):
         return rf"(?:{escape}|\+)"
+    if value == ord("%"):
+        return f"(?:{escape}|%(?![0-9A-Fa-f]{{2}}))"
     return f"(?:{escape}|{re.escape(chr(value))})" if 0x20 < value < 0x7F else escape

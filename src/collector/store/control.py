@@ -74,10 +74,10 @@ class Control:
                 (keys, batch),
             )
             await write.change(
+                # Not UPDATE … FROM: the planner then reads the whole batch once for each key.
                 "UPDATE jobs SET state = 'cancelled', reason = ?, due_at = NULL, finished_at = ?"
-                " FROM json_each(?) AS o WHERE jobs.batch = ? AND jobs.key = o.value"
-                " AND jobs.state IN ('queued', 'delayed')",
-                (REASON, stamp(self._clock.wall()), keys, batch),
+                " WHERE batch = ? AND key IN (SELECT value FROM json_each(?)) AND state IN ('queued', 'delayed')",
+                (REASON, stamp(self._clock.wall()), batch, keys),
             )
             deltas: Counter[Entry] = Counter({(batch, State(state), reason): -n for state, reason, n in open_ones})
             deltas[batch, State.CANCELLED, REASON] = sum(n for _, _, n in open_ones)
