@@ -157,6 +157,15 @@ def test_check_tells_who_shares_a_budget_and_what_is_charged(
     assert len(facts["warnings"]) == 1
 
 
+def test_columns_that_are_in_exports_only_are_told(folder: Path, run: Run) -> None:
+    """A view can follow plain paths alone."""
+    columns = 'columns = { text = "text", tags = "tags[*].name", last = "a[-1]", first = "a[0].b" }\n'
+    (folder / "collector.toml").write_text(f'[source.a]\nurl = "https://a.org/{{id}}"\n{columns}')
+    told = run("check")
+    assert told.exit_code == 0
+    assert "  ! source a: tags, last in exports only, and not in the view: a path there is plain" in told.output
+
+
 def test_a_root_that_is_a_file_is_a_problem(folder: Path, run: Run) -> None:
     """`check` looks at the state folder too."""
     (folder / "collector.toml").write_text('root = "file"\n[source.a]\nurl = "https://a.org/{id}"\n')

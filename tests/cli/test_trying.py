@@ -50,7 +50,12 @@ url = "{url}/pages/{{id}}"
 items = "data"
 next = {{ from = "next", to = "cursor" }}
 
+[source.oauth]
+url = "{url}/oauth/{{id}}"
+auth = {{ url = "{url}/token", id = "us", secret = "{{secret.token}}" }}
+
 [source.words]
+on = [{{ at = "quota", do = "wait" }}, {{ at = "code", match = "^closed$", do = "stop" }}]
 url = "{url}/words"
 params = {{ ids = "{{ids}}" }}
 pack = 100
@@ -143,6 +148,46 @@ async def test_no_secret_is_shown_wherever_it_is_said(home: Path, run: Run) -> N
                 assert "&k=***" in said or source == "body"
 
 
+async def test_a_token_is_not_shown_either(home: Path, run: Run) -> None:
+    """Nor where the API repeats it; and a client that is refused is told."""
+    token = "t0ken/fetched+just=now"
+    refused = False
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.path != "/token":
+            return web.json_response({"id": "7", "said": request.headers["Authorization"]})
+        return web.json_response(
+            {"error": "no"} if refused else {"access_token": token}, status=400 if refused else 200
+        )
+
+    async with serving(home, handle):
+        told = await tried(run, "oauth", "7")
+        refused = True
+        failed = await tried(run, "oauth", "7")
+    assert token not in told.output
+    assert "  Authorization: Bearer ***\n" in told.output
+    assert '"said": "Bearer ***"' in told.output
+    assert "7: found" in told.output
+    assert failed.exit_code == 1
+    assert "no answer, auth-refused: the token endpoint " in failed.output
+    assert "the source stops, and waits for `collector resume`" in failed.output
+    assert "nothing was sent; nothing was stored" in failed.output
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('{"quota":1}', "7: put off (the API says to wait"),
+        ('{"code":"closed"}', "7: put off (closed: "),
+    ],
+)
+async def test_rules_of_the_source_hold(home: Path, run: Run, body: str, said: str) -> None:
+    """As they would in the service."""
+    async with serving(home, says(body, 400)):
+        told = await tried(run, "words", "7")
+    assert (told.exit_code, said in told.output) == (1, True), told.output
+
+
 async def test_a_body_is_shown_with_its_own_digits_and_no_more_than_its_beginning(home: Path, run: Run) -> None:
     """On lines, inert, and what is left out is counted."""
     many = ",".join(f'"{n:05d}"' for n in range(5_000))
@@ -168,8 +213,11 @@ async def test_a_list_shows_its_first_items_and_where_it_goes_on(home: Path, run
     items = [{"id": str(n)} for n in range(8)]
     async with serving(home, says(json.dumps({"data": items, "next": "c2"}))):
         facts = json.loads((await tried(run, "pages", "7", "--json")).stdout)
-    assert facts["request"]["url"].endswith("/pages/7")
-    assert facts["answer"]["status"] == 200
+        told = await tried(run, "pages", "7")
+    [one] = facts["ids"]
+    assert ([item["key"] for item in one["items"]], one["more"]) == ([*"01234"], 3)
+    assert (facts["next"], facts["returned"]) == ("c2", 8)
+    assert "  … 3 items more\nnext page: c2\n" in told.output
 
 
 @pytest.mark.parametrize(
@@ -179,7 +227,7 @@ async def test_a_list_shows_its_first_items_and_where_it_goes_on(home: Path, run
         (["words", "7", "8"], 404, {}, "7: asked in halves (http-404", 1),
         (["post", "7"], 422, {}, "7: invalid (http-422: spoken; the API refused it)", 1),
         (["post", "7"], 401, {}, "7: put off (http-401: spoken; this may not be asked", 1),
-        (["post", "7"], 503, {}, "7: put off (http-503: spoken; the server's own trouble", 1),
+        (["post", "7"], 503, {}, "7: put off (http-503: spoken; no fault of the ID", 1),
         (["post", "7"], 429, {}, "7: put off (the API says to wait", 1),
         (["post", "7"], 503, {"Retry-After": "60"}, "  Retry-After: 60", 1),
         (["post", "7"], 302, {"Location": "http://elsewhere.example/"}, "no answer, redirect: to another origin", 1),

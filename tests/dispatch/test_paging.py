@@ -75,7 +75,15 @@ def test_a_list_in_a_circle_ends(before: int, circle: int) -> None:
     assert "earlier page" in turned.detail
 
 
-@pytest.mark.parametrize("reading", [Refused(400, "http-400", "bad token"), Missing("http-404"), Refused(422, "old")])
+@pytest.mark.parametrize(
+    "reading",
+    [
+        Missing("cursor", "kept while next was declared otherwise"),
+        Refused(400, "http-400", "bad token"),
+        Missing("http-404"),
+        Refused(422, "old"),
+    ],
+)
 def test_an_expired_cursor_begins_the_list_anew(judge: Judge, reading: Reading) -> None:
     """The API took the ID when the list was begun, so a refusal in its middle speaks of the cursor."""
     outcome = weighed(judge, job(Cursor("b", 7)), reading)

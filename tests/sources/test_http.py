@@ -368,4 +368,4 @@ async def test_a_cursor_that_is_no_link_sends_nothing() -> None:
     async with wire(OK) as server, server.client(next="link") as client:
         with pytest.raises(RequestError) as caught:
             await client.ask(client.endpoint, ("1",), Permit(), "http://evil.example/")
-    assert (caught.value.reason, server.heads) == ("malformed", [])
+    assert (caught.value.reason, server.heads) == ("cursor", [])

@@ -136,11 +136,11 @@ def test_what_is_kept_of_a_link_leads_to_the_same_page(secrets: dict[str, str], 
         "/{x}",
     ],
 )
-def test_a_cursor_that_is_no_link_is_malformed(cursor: str) -> None:
+def test_a_cursor_that_is_no_link_is_not_asked_for(cursor: str) -> None:
     """Only a path and a query are asked for, and only with secrets that go to this API."""
     with pytest.raises(RequestError) as caught:
         pages.asked(cursor, {"key": "k"})
-    assert caught.value.reason == "malformed"
+    assert caught.value.reason == "cursor"
 
 
 def test_a_link_without_end_is_not_kept() -> None:

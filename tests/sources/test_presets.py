@@ -127,7 +127,7 @@ def test_the_merged_table_is_what_is_checked(tmp_path: Path) -> None:
     told = problems(
         tmp_path, f'{with_secrets("x/posts")}[source.mine]\nuse = "x/posts"\nurl = "https://a.org/{{id}}"\n'
     )[0]
-    assert told == "source.mine.url = 'https://a.org/{id}': expected `{id}` or `{ids}`, not both"
+    assert told == "source.mine.url = 'https://a.org/{id}': expected one of `{id}`, `{ids}` and `{id/}` only"
 
 
 def test_a_problem_of_ones_own_key_is_not_blamed_on_the_preset(tmp_path: Path) -> None:

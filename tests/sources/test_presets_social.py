@@ -226,7 +226,8 @@ def test_githubs_one_object_is_the_item(name: str, id_: str, body: dict[str, Any
 
 
 def test_github_is_asked_with_a_token() -> None:
-    """For users the name is the last part of the path."""
+    """For users the name is the last part of the path, for repositories owner and name are the last two."""
+    assert str(request("github/repos", "octocat/hello-world").url) == "https://api.github.com/repos/octocat/hello-world"
     sent = request("github/users", "octocat")
     assert str(sent.url) == "https://api.github.com/users/octocat"
     assert sent.headers["Authorization"] == "Bearer the-github_token"

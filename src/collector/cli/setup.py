@@ -160,6 +160,21 @@ def _groups(config: Config) -> list[tuple[str, ...]]:
 
 
 def _warnings(config: Config) -> list[str]:
+    return [*_idle_budgets(config), *_export_only(config)]
+
+
+def _export_only(config: Config) -> list[str]:
+    """Columns that no view can have."""
+    from collector.store.views import is_plain
+
+    odd = {
+        name: [key for key, path in spec.columns.items() if not is_plain(path)] for name, spec in config.sources.items()
+    }
+    told = "in exports only, and not in the view: a path there is plain, as a.b[0].c"
+    return [f"source {name}: {', '.join(columns)} {told}" for name, columns in odd.items() if columns]
+
+
+def _idle_budgets(config: Config) -> list[str]:
     return [
         f"budget {name}: no source draws from it; name it as `budget` in a [source.NAME], or take it out"
         for name in config.budgets

@@ -12,6 +12,7 @@ import msgspec
 
 from collector.budget import freeze, headers
 from collector.budget.freeze import Signal
+from collector.dispatch.consumer import heard, without_answer
 from collector.errors import RequestError
 from collector.host.secret import Secret
 from collector.model import Found, Gone
@@ -29,10 +30,11 @@ from collector.sources.answer import (
     Stopped,
     Unreadable,
 )
+from collector.sources.mask import maskable
 from collector.sources.request import Endpoint, Request
 
 _TOLD_HEADER = re.compile(r"(x-)?rate-?limit(-.*)?|retry-after|date|content-type|link|location", re.IGNORECASE)
-_SHORTEST_MASKED = 6  # characters; a shorter secret is found in any text
+_ESCAPE = re.compile(r"\\(?:u00([0-7][0-9a-fA-F])|(.))")
 _MOST_TEXT, _MOST_LINES = 3_000, 60  # of the body
 _MOST_ITEMS = 5  # of one ID
 
@@ -63,20 +65,30 @@ class Trial:
         return replace(self, request=request, sent=sent, got=got, error=error, at=at)
 
     def masked(self, text: str) -> str:
-        """What an API said, without our secrets: some repeat the URL or a header."""
+        """What an API said, without our secrets: some repeat the URL or a header, and write `/` or `+` as an escape."""
+        plain = _ESCAPE.sub(_read_plainly, text)
+        masked = self._masked(plain)
+        return text if masked == plain else masked
+
+    def _masked(self, text: str) -> str:
         text = self.endpoint.masked(text.encode()).decode(errors="replace")
         for name in self.endpoint.spec.secrets:
             value = json.dumps(self.secrets[name].reveal())[1:-1]  # as it stands within JSON
-            if len(value) >= _SHORTEST_MASKED:
-                text = text.replace(value, "***").replace(value.replace("/", r"\/"), "***")
+            text = text.replace(value, "***") if maskable(value) else text
         return text
 
 
 def facts(trial: Trial, service: str | None) -> dict[str, Any]:
     """Everything that is told, masked."""
-    got = trial.got
-    reading = answer.read(trial.endpoint.spec, trial.keys, got) if got else None
-    waits = got is not None and freeze.signal(got.status, headers.read(got.headers, trial.at)) is Signal.WAIT
+    got, waits = trial.got, False
+    reading: Reading
+    if got is not None:
+        status = heard(got.status, answer.rule(trial.endpoint.spec, got, trial.keys))
+        waits = freeze.signal(status, headers.read(got.headers, trial.at)) is Signal.WAIT
+        reading = answer.read(trial.endpoint.spec, trial.keys, got)
+    else:
+        assert trial.error is not None
+        reading = without_answer(trial.error)
     good = reading if isinstance(reading, Good) else None
     ids = [_told_to_wait(key) for key in trial.keys] if waits else list(_became(trial, reading))
     ids += [
@@ -133,13 +145,19 @@ def _pretty(body: bytes) -> str:
         return body.decode(errors="replace")
 
 
-def _became(trial: Trial, reading: Reading | None) -> Iterator[dict[str, Any]]:
+def _read_plainly(escape: re.Match[str]) -> str:
+    """The character that an escape of JSON stands for, where it can stand for itself."""
+    char = "/" if escape[2] == "/" else chr(int(escape[1] or "0", 16))
+    return char if char.isprintable() and char not in '"\\' else escape[0]
+
+
+def _became(trial: Trial, reading: Reading) -> Iterator[dict[str, Any]]:
     if isinstance(reading, Good):
         table = Table(trial.endpoint.spec.columns, trial.endpoint.spec.key)
         for key in trial.keys:
             yield _of_good(trial, table, key, reading.found.get(key) or reading.gone.get(key))
         return
-    words = trial.endpoint.masked_words(reading.reason, reading.detail) if reading else {"reason": "", "detail": ""}
+    words = trial.endpoint.masked_words(reading.reason, reading.detail)
     became, why = _of_all(reading, pack=len(trial.keys) > 1)
     for key in trial.keys:
         yield _id(key, became, why) | {name: trial.masked(text) for name, text in words.items()}
@@ -166,13 +184,11 @@ def _of_good(trial: Trial, table: Table, key: str, said: Found | Gone | None) ->
 
 
 def _of_all(
-    reading: Missing | Refused | Denied | Faulty | Unreadable | Stopped | Later | None, *, pack: bool
+    reading: Missing | Refused | Denied | Faulty | Unreadable | Stopped | Later, *, pack: bool
 ) -> tuple[str, str]:
     """What a whole call without a good answer makes of each of its IDs, and what the service would do."""
     halves = ("asked in halves", "to find out which ID it is")
     match reading:
-        case None:
-            return "put off", "no answer came: tried again"
         case Missing():
             return halves if pack else ("gone", "the API says that it is not there")
         case Refused():
@@ -183,7 +199,7 @@ def _of_all(
                 "this may not be asked; the same for another ID stops the source: look at the key and the plan",
             )
         case Faulty():
-            return "put off", "the server's own trouble: tried again"
+            return "put off", "no fault of the ID: tried again"
         case Unreadable():
             return (
                 halves if pack else ("put off", "the answer cannot be understood: a failed try; look at items and key")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,9 +30,9 @@ _MOST_SENT = 8  # requests of one call: redirects, and one with a new token
 def try_source(
     context: click.Context, source: str, ids: tuple[str, ...], config_path: Path | None, as_json: bool
 ) -> None:
-    """Make one call and show it: the request, the answer, and what each ID became.
+    """Make one call and show what each ID becomes.
 
-    Nothing is stored, and no budget of the service is drawn from; but the call counts at the API.
+    The request and the answer are shown with secrets as ***. Nothing is stored, and no budget of the service is drawn from; but the call counts at the API.
     """
     from collector.cli import trial, trial_text
     from collector.host import lock
@@ -52,6 +51,8 @@ def try_source(
 
 
 def _made(config: Config, source: str, spec: Spec, ids: tuple[str, ...]) -> Trial:
+    import asyncio
+
     from collector.cli.trial import Trial
     from collector.sources.request import Endpoint
 

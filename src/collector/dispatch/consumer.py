@@ -17,7 +17,7 @@ from collector.dispatch.lane import Lane
 from collector.errors import NoPermit, RequestError, StoreBusy
 from collector.model import Attempt, Call, Offspring, PutOff, Result
 from collector.sources import answer, auth
-from collector.sources.answer import Answer, Faulty, Good, Reading, Refused, Stopped, Unreadable
+from collector.sources.answer import Answer, Faulty, Good, Missing, Reading, Refused, Stopped, Unreadable
 from collector.sources.http import Client
 from collector.sources.request import Endpoint
 from collector.sources.rules import Do
@@ -115,7 +115,7 @@ class Consumer:
         try:
             got = await self._client.ask(self._lane.endpoint, call.keys, permit, call.cursor)
         except RequestError as error:
-            verdict = self._weigh(call, _without_answer(error), was_closed=was_closed)
+            verdict = self._weigh(call, without_answer(error), was_closed=was_closed)
             await self._hand_over(call, verdict, self._attempt(None, {}, error.reason, began))
         except NoPermit:
             verdict = Verdict(tuple((job, PutOff(NO_PERMIT_DELAY, "no-permit")) for job in call.jobs))
@@ -126,7 +126,7 @@ class Consumer:
         else:
             self._lane.trouble = None  # what left was written down
             ruled = answer.rule(self._lane.endpoint.spec, got, call.keys)
-            if permit.answered(_heard(got.status, ruled), got.headers) is Signal.WAIT:
+            if permit.answered(heard(got.status, ruled), got.headers) is Signal.WAIT:
                 return await self._told_to_wait(call, got, began, waits)
             await self._read(call, got, permit, began, was_closed=was_closed)
         finally:
@@ -197,7 +197,7 @@ def _masked(reading: Reading, endpoint: Endpoint) -> Reading:
     return msgspec.structs.replace(reading, gone=masked)
 
 
-def _heard(status: int, ruled: Do | None) -> int:
+def heard(status: int, ruled: Do | None) -> int:
     """The status as the budget hears it: an `on` rule says what is a wait and what is none."""
     match ruled:
         case None:
@@ -210,10 +210,13 @@ def _heard(status: int, ruled: Do | None) -> int:
             return 400
 
 
-def _without_answer(error: RequestError) -> Reading:
+def without_answer(error: RequestError) -> Reading:
+    """What is to be made of a call that ended so."""
     match error.reason:
         case "malformed":
             return Refused(0, error.reason, error.detail)
+        case "cursor":
+            return Missing(error.reason, error.detail)  # kept while `next` was declared otherwise
         case "timeout" | "connection":
             return Faulty(error.reason, error.detail)
         case auth.REFUSED:

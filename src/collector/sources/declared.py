@@ -49,15 +49,19 @@ def _of_places(where: str, table: Mapping[str, Any]) -> list[Problem]:
     if not table.get("url"):
         expected = "an http or https address; or `use`, a preset, or `call`, a Python function"
         found.append(Problem(f"{where}.url", "(not there)", expected))
-    elif "{id}" not in there and "{ids}" not in there:
+    elif not there & {"{id}", "{id/}", "{ids}"}:
         expected = "`{id}` (one ID a call) or `{ids}` (packed) somewhere in url, params, json or form"
         found.append(Problem(f"{where}.url", repr(table["url"]), expected))
     texts = _texts({key: table.get(key) for key in ("url", "params", "headers")})  # a body may hold any braces
     for odd in sorted({odd[0] for text in texts for odd in _ODD.finditer(text)} - there):
         expected = "`{id}`, `{ids}` or `{secret.NAME}`: no other word in braces is known"
         found.append(Problem(where, repr(odd), expected))
-    if {"{id}", "{ids}"} <= there:
-        found.append(Problem(f"{where}.url", repr(table.get("url")), "`{id}` or `{ids}`, not both"))
+    if len(there & {"{id}", "{id/}", "{ids}"}) > 1:
+        found.append(Problem(f"{where}.url", repr(table.get("url")), "one of `{id}`, `{ids}` and `{id/}` only"))
+    elsewhere = {key: value for key, value in table.items() if key != "url"}
+    if "{id/}" in places(elsewhere) or "{id/}" in str(table.get("url")).partition("?")[2]:
+        expected = "`{id}`: `{id/}`, which keeps the `/` of an ID, stands in the path of the url only"
+        found.append(Problem(where, "'{id/}'", expected))
     pack = table.get("pack", 1)
     if "{ids}" not in there and isinstance(pack, int) and pack > 1:
         found.append(Problem(f"{where}.pack", repr(pack), "1, or `{ids}` in place of `{id}`"))

@@ -86,14 +86,14 @@ def kept(url: URL, secrets: Mapping[str, str], hidden: Iterable[str]) -> str:
 def asked(cursor: str, secrets: Mapping[str, str]) -> tuple[str, str]:
     """The path and the query that a kept link stands for, with the secrets in it.
 
-    RequestError `malformed` when it is none: whatever stands there, it stays behind the host.
+    RequestError `cursor` when it is none: whatever stands there, it stays behind the host.
     """
     try:
         filled = _PLACE.sub(lambda place: quote(secrets[place[1]], safe=""), cursor)
     except KeyError:
         filled = ""
     if not _PATH_AND_QUERY.fullmatch(filled) or "{" in filled or "}" in filled:
-        raise RequestError("malformed", "a cursor that is no link of this API")
+        raise RequestError("cursor", "a cursor that is no link of this API")
     path, _, query = filled.partition("?")
     return path, query
 

@@ -77,6 +77,7 @@ class Endpoint:
         self._query_of_page = self._literal(pages.without(query, self._turn.to)) if self._turn else self._query
         self.grant = self._granted()
         self._headers = [(name, self._cut(text)) for name, text in self._all_headers().items()]
+        self._segmented = "{id/}" in spec.url
         self._repeat = spec.join == "repeat"
         self._joiner = "," if self._repeat else spec.join
         self._weigh()
@@ -90,7 +91,8 @@ class Endpoint:
         """The request for these IDs; with a cursor, for the page of their list that it stands for.
 
         RequestError `malformed` when one of them cannot be asked for: it is empty, is no Unicode text, would
-        be a `.` or `..` of the path, or holds control characters and belongs in a header; or the cursor is no link.
+        be a `.` or `..` of the path, or holds control characters and belongs in a header. `cursor` when that is no
+        link.
         """
         try:
             texts = [self._written(key) for key in keys]
@@ -212,7 +214,7 @@ class Endpoint:
 
     def _url(self, texts: list[str], turned_to: str | int | None = None) -> URL:
         value = _encode(self._joiner.join(texts))
-        path = value.join(self._path)
+        path = (_segments(texts[0]) if texts and self._segmented else value).join(self._path)
         # Encoding does not help here: servers and proxies resolve %2E%2E as they do two dots.
         if texts and len(self._path) > 1 and _dots(path) != self._dots:
             raise RequestError("malformed", "an ID that would be a `.` or `..` of the path")
@@ -280,6 +282,14 @@ def redirected(request: Request, status: int, location: str) -> Request:
         headers = {name: text for name, text in request.headers.items() if name.lower() != "content-type"}
         return Request("GET", url, headers, None)
     return Request(request.method, url, request.headers, request.body)
+
+
+def _segments(key: str) -> str:
+    """An ID that is several segments of a path, as `owner/name`; each of them stays one."""
+    segments = key.split("/")
+    if not all(segments):
+        raise RequestError("malformed", "an ID with an empty part between two `/`")
+    return "/".join(map(_encode, segments))
 
 
 def _dots(path: str) -> int:

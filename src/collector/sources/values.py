@@ -14,7 +14,7 @@ from collector import quantity
 from collector.budget.limit import Limit
 
 MOST = 10**9  # of a price, a cost, the objects of an answer: what no API has, and floats can reckon with
-PLACE = re.compile(r"\{(id|ids|secret\.([A-Za-z0-9_-]+))\}")
+PLACE = re.compile(r"\{(id/?|ids|secret\.([A-Za-z0-9_-]+))\}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NOT_OURS = ("content-length", "transfer-encoding", "host", "connection")
 

@@ -17,10 +17,11 @@ from collector.store.items import FoundItem, page_size
 from collector.store.views import own_text
 
 T = TypeVar("T")
-Place: TypeAlias = tuple[str, str | None]  # an ID asked for and an item of it; None: behind all its items
+Pair: TypeAlias = tuple[str, BatchId]  # an ID asked for, and the batch that has the items of it
 
 _AT_ONCE = 250  # keys in a read: none of them holds the WAL for long
 _JOBS = 20_000  # that a read passes over at most, in search of those that an earlier batch has the items of
+_BEHIND_ALL = b""  # to SQLite bytes are greater than any text
 _TRIES, _PAUSE = 5, 0.2  # of a look, while a service starts or stops; seconds
 
 
@@ -95,7 +96,7 @@ class Look:
             (BatchSeen(BatchId(number), source, name, BatchState(state), jobs) for source, name, state in rows), None
         )
 
-    def own_items(self, batch: BatchId, paths: Sequence[str], after: Place, most: int) -> list[ItemSeen]:
+    def own_items(self, batch: BatchId, paths: Sequence[str], after: tuple[str, str], most: int) -> list[ItemSeen]:
         """The next items that a batch stored, behind this ID asked for and this item, in their order."""
         rows = self._connection.execute(
             f"SELECT job, key, fetched_at, answer, body{_cells(paths)} FROM items AS i"
@@ -104,28 +105,34 @@ class Look:
         )
         return _items(rows.fetchall())
 
-    def items_before(
-        self, batch: BatchId, paths: Sequence[str], after: Place, last: str | None, most: int
-    ) -> list[ItemSeen]:
-        """The same of items that an earlier batch had, up to the last ID asked for."""
-        chosen = (
-            f"SELECT i.job, i.key, i.fetched_at, NULL, i.body{_cells(paths)} FROM jobs AS j"
-            " CROSS JOIN items AS i ON i.batch = j.same_as AND i.job = j.key"
-            " WHERE j.batch = ? AND j.same_as IS NOT NULL"
-        )
-        # The rest of a list first, found by the index: passing over what was read would take ever longer.
-        of_list = f"{chosen} AND j.key = ? AND i.key > ? ORDER BY i.key LIMIT ?"
-        rows = self._connection.execute(of_list, (batch, *after, most)).fetchall()
-        behind = f"{chosen} AND j.key > ? AND (? IS NULL OR j.key <= ?) ORDER BY j.key, i.key LIMIT ?"
-        rows += self._connection.execute(behind, (batch, after[0], last, last, most - len(rows))).fetchall()
-        return _items(rows)
-
-    def last_of(self, batch: BatchId, after: str) -> str | None:
-        """The ID asked for that ends the next jobs which one read may pass over; None where these are the last."""
-        rows = self._connection.execute(
+    def taken_over(self, batch: BatchId, after: str) -> tuple[list[Pair], str | None]:
+        """Of the next jobs those that an earlier batch has the items of, with its number; and the ID asked for to go
+        on behind, None where these were the last."""
+        ends = self._connection.execute(
             "SELECT key FROM jobs WHERE batch = ? AND key > ? ORDER BY key LIMIT 1 OFFSET ?", (batch, after, _JOBS - 1)
         )
-        return next((key for (key,) in rows.fetchall()), None)
+        last = next((key for (key,) in ends.fetchall()), None)
+        rows = self._connection.execute(
+            "SELECT key, same_as FROM jobs WHERE batch = ? AND key > ? AND key <= ? AND same_as IS NOT NULL"
+            " ORDER BY key",
+            (batch, after, _BEHIND_ALL if last is None else last),
+        )
+        return rows.fetchall(), last
+
+    def items_of(self, pairs: Sequence[Pair], paths: Sequence[str], after: str | None, most: int) -> list[ItemSeen]:
+        """Items of IDs in batches, in the order of the pairs; of the first those behind an item, None: all."""
+        chosen = f"SELECT i.job, i.key, i.fetched_at, NULL, i.body{_cells(paths)} FROM"
+        [(job, batch), *others] = pairs
+        # The rest of a list is found by the index: passing over what was read would take ever longer.
+        rest = f"{chosen} items AS i WHERE batch = ? AND job = ? AND key > ? ORDER BY key LIMIT ?"
+        rows = self._connection.execute(rest, (batch, job, after or "", most)).fetchall()
+        # The order is that of the loops, which both hints fix: a sort would read every body first.
+        behind = (
+            f"{chosen} json_each(?) AS asked CROSS JOIN items AS i INDEXED BY items_once"
+            " ON i.batch = asked.value ->> 1 AND i.job = asked.value ->> 0 LIMIT ?"
+        )
+        asked = msgspec.json.encode(others).decode()
+        return _items(rows + self._connection.execute(behind, (asked, most - len(rows))).fetchall())
 
 
 def _cells(paths: Sequence[str]) -> str:
@@ -141,27 +148,27 @@ def found(path: Path, batch: BatchId, paths: Sequence[str] = ()) -> Iterator[lis
 
     Each page is a look of its own, so that a service may start, work and stop meanwhile.
     """
-    yield from _pages(path, ("", ""), lambda after, most, look: look.own_items(batch, paths, after, most))
+    after, most = ("", ""), page_size([])
+    while items := seen(path, partial(Look.own_items, batch=batch, paths=paths, after=after, most=most)):
+        after = (items[-1].job, items[-1].key)
+        most = page_size([len(item.body) for item in items])
+        yield items
     begin: str | None = ""
     while begin is not None:
-        last = seen(path, partial(Look.last_of, batch=batch, after=begin))
-        yield from _before(path, batch, paths, begin, last)
-        begin = last
+        pairs, begin = seen(path, partial(Look.taken_over, batch=batch, after=begin))
+        yield from _taken_over(path, pairs, paths)
 
 
-def _before(path: Path, batch: BatchId, paths: Sequence[str], begin: str, last: str | None) -> Iterator[list[ItemSeen]]:
-    def read(after: Place, most: int, look: Look) -> list[ItemSeen]:
-        return look.items_before(batch, paths, after, last, most)
-
-    return _pages(path, (begin, None), read)
-
-
-def _pages(path: Path, after: Place, read: Callable[[Place, int, Look], list[ItemSeen]]) -> Iterator[list[ItemSeen]]:
+def _taken_over(path: Path, pairs: list[Pair], paths: Sequence[str]) -> Iterator[list[ItemSeen]]:
     most = page_size([])
-    while items := seen(path, partial(read, after, most)):
-        after = (items[-1].job, items[-1].key)
-        yield items
-        most = page_size([len(item.body) for item in items])
+    while pairs:
+        now, after = pairs[:_AT_ONCE], None
+        while now and (items := seen(path, partial(Look.items_of, pairs=now, paths=paths, after=after, most=most))):
+            yield items
+            most = page_size([len(item.body) for item in items])
+            after = items[-1].key
+            now = now[[job for job, _ in now].index(items[-1].job) :]
+        pairs = pairs[_AT_ONCE:]
 
 
 def seen(path: Path, read: Callable[[Look], T]) -> T:
