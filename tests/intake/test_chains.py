@@ -41,7 +41,8 @@ async def test_a_file_for_a_chain_is_a_batch_of_its_root(tmp_path: Path, folder:
     async with house(tmp_path, clock, CHAIN) as home:
         home.drop("seeds.csv", "name,user\nx,@ada\ny,grace\nz,12\n", folder)
         await look_twice(home, clock)
-        [batch] = home.store.batches.all()
+        batch, *below = home.store.batches.all()
+        assert [(child.source, child.parent) for child in below] == [("followers", 1), ("posts", 2)]
         assert (batch.source, batch.chain, batch.state) == ("users", ("followers", "posts"), BatchState.OPEN)
         assert await home.keys(batch) == ["ada", "grace"]
         receipt = (home.folder(batch) / "receipt.txt").read_text()
@@ -56,7 +57,8 @@ async def test_the_options_of_a_file_name_what_follows(tmp_path: Path) -> None:
         seeds, plain = home.drop("a.csv", "user\nada\n", "users"), home.drop("b.csv", "user\nada\n", "users")
         files.options_of(seeds).write_text(json.dumps({"then": ["followers"]}))
         await look_twice(home, clock)
-        assert [batch.chain for batch in home.store.batches.all()] == [("followers",), ()]
+        dropped = [batch for batch in home.store.batches.all() if batch.parent is None]
+        assert [(batch.name, batch.chain) for batch in dropped] == [("a", ("followers",)), ("b", ())]
         assert not files.options_of(seeds).exists()
         assert not plain.exists()
 
@@ -86,7 +88,7 @@ async def test_a_file_for_a_chain_is_found_again_after_a_kill(tmp_path: Path) ->
         )
     async with house(tmp_path, text=CHAIN) as home:
         await home.loader.go_on()
-        [batch] = home.store.batches.all()
+        batch, *_ = home.store.batches.all()
         assert (batch.state, await home.keys(batch)) == (BatchState.OPEN, ["ada"])
         assert not path.exists()
 
