@@ -32,7 +32,8 @@ def try_source(
 ) -> None:
     """Make one call and show what each ID becomes.
 
-    The request and the answer are shown with secrets as ***. Nothing is stored, and no budget of the service is drawn from; but the call counts at the API.
+    The request and the answer are shown with secrets as ***. Nothing is stored, and no budget of the service is drawn
+    from; but the call counts at the API.
     """
     from collector.cli import trial, trial_text
     from collector.host import lock
