@@ -158,7 +158,7 @@ class Judge:
         self._since_good += 1
         self._breaker.good()  # it is there, whatever it says
         anew = ((job, paging.begun_anew(job, reading.detail, self._spec.tries, self._random)) for job in call.jobs)
-        return Verdict(tuple(anew), reading.reason)
+        return Verdict(tuple(anew), paging.EXPIRED)
 
     def _denial(self, call: Call, denied: Denied, now: float) -> Verdict:
         """401, 402, 403: the key, the credit or the plan, unless good answers around it say that it is the ID."""

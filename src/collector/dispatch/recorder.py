@@ -9,7 +9,7 @@ import structlog
 from collector.dispatch import retry
 from collector.dispatch.taken import Taken
 from collector.errors import StoreBusy
-from collector.model import Found, MorePages, Offspring, Result
+from collector.model import BatchId, BatchState, Found, MorePages, Offspring, Result
 from collector.store.store import Store
 
 MOST_ROWS = 2_000  # jobs, or items where these are more, in a transaction
@@ -38,7 +38,9 @@ class Recorder:
             while rows < MOST_ROWS and not self._queue.empty():
                 group.append(self._queue.get_nowait())
                 rows += _rows(group[-1])
+            growing = self._growing(group)
             await self._record(group)
+            self._tell_held(growing)
             for result in group:
                 self._settle(result)
                 self.wake(result.offspring)
@@ -73,6 +75,18 @@ class Recorder:
             self._ended()
             for taken in self._taken.values():
                 taken.wake()  # a pack may have waited for what a batch above would make
+
+    def _growing(self, group: list[Result]) -> set[BatchId]:
+        """Batches that get more IDs, and are asked."""
+        born = {born.batch for result in group for born in result.offspring}
+        return {batch for batch in born if self._store.batches.get(batch).state is not BatchState.HELD}
+
+    def _tell_held(self, growing: set[BatchId]) -> None:
+        for batch in map(self._store.batches.get, growing):
+            if batch.state is BatchState.HELD:
+                ids = self._store.books.of(batch.id).total
+                what = f"`collector resume {batch.id}` lets it go on, `collector cancel {batch.id}` ends it"
+                log.warning("chain_held", batch=batch.id, source=batch.source, ids=ids, what=what)
 
     def _settle(self, result: Result) -> None:
         taken = self._taken[result.source]
