@@ -9,7 +9,7 @@ import msgspec
 from jmespath.parser import ParsedResult
 from msgspec import Raw
 
-from collector.model import Extra, Found, Gone, Item
+from collector.model import Extra, Found, Gone, Invalid, Item
 from collector.sources.spec import Spec
 from collector.sources.values import compiled, is_plain
 from collector.sources.words import clean, joined, reason_for, texts_of, word_of, words_of
@@ -41,7 +41,7 @@ class Good(msgspec.Struct, frozen=True):
     """Understood: every ID asked for is in exactly one of the three."""
 
     found: dict[str, Found]
-    gone: dict[str, Gone]
+    gone: Mapping[str, Gone | Invalid]  # refused for itself only by a Python source
     absent: tuple[str, ...]  # not a word about them
     extra: Extra | None = None
     next: str | None = None  # the cursor of the next page; None where this is the last

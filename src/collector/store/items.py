@@ -68,6 +68,24 @@ class Items:
             after = keys[-1][0]
             yield [FoundItem(*row) for row in rows]
 
+    async def under(self, source: str, job: str) -> AsyncIterator[list[tuple[str, str]]]:
+        """Keys and bodies of what the latest batch that found an ID in a source has under it, a page at a time."""
+        batches = await self._database.read(
+            "SELECT coalesce(j.same_as, j.batch) FROM batches AS b CROSS JOIN jobs AS j ON j.batch = b.id AND j.key = ?"
+            " WHERE b.source = ? AND j.state = 'found' ORDER BY b.id DESC LIMIT 1",
+            (job, source),
+        )
+        after, most = "", _FIRST_PAGE
+        while batches and (
+            rows := await self._database.read(
+                "SELECT key, body FROM items WHERE batch = ? AND job = ? AND key > ? ORDER BY key LIMIT ?",
+                (batches[0][0], job, after, most),
+            )
+        ):
+            after = rows[-1][0]
+            most = max(1, min(_PAGE, _PAGE_BYTES * len(rows) // (sum(len(row[1]) for row in rows) + 1)))
+            yield rows
+
     async def not_found(self, batch: BatchId, state: State) -> AsyncIterator[list[NotFound]]:
         """Jobs of a batch that ended in a state other than found, by key, a page at a time."""
         after = ""
