@@ -21,8 +21,8 @@ import asyncio, pathlib, threading, time
 HERE = pathlib.Path(__file__).parent
 
 def said(word):
-    with (HERE / "said.txt").open("a") as file:
-        file.write(f"{word}\\n")
+    with (HERE / "said").open("w") as pipe:
+        pipe.write(f"{word}\\n")
 
 def quick(work):
     return {"id": work.id, "who": work.config["who"]}
@@ -114,6 +114,7 @@ def stopped(run: Service) -> float:
 def left_behind(run: Service) -> dict[str, Any]:
     """The line of the log that names the runs whose threads did not end."""
     lines = [json.loads(line) for line in run.log.read_text().splitlines() if line.startswith("{")]
+    found: dict[str, Any]
     [found] = [line for line in lines if line["event"] == "runs_left_behind"]
     events = [line["event"] for line in lines]
     assert events.index("runs_left_behind") == events.index("stopped") - 1
@@ -142,7 +143,7 @@ def test_a_run_that_reads_the_database_at_the_stop_ends_with_it(tmp_path: Path, 
         assert run.books() == {"queued": 1}
 
 
-def test_a_plain_function_is_asked_to_end_and_what_it_returns_then_is_not_kept(tmp_path: Path, functions: IO[str]) -> None:
+def test_what_a_plain_function_returns_once_it_is_asked_to_end_is_not_kept(tmp_path: Path, functions: IO[str]) -> None:
     """Nobody can tell whether it is the whole of it; the ID is owed."""
     with service(tmp_path, NOBODY, table("polite", timeout='"1h"'), grace="100ms") as run:
         begun(run, functions, "1")
@@ -196,7 +197,7 @@ def test_the_commands_know_a_function(tmp_path: Path, functions: IO[str]) -> Non
         assert "annotate:quick" in (folder / "report.md").read_text()
         items = [json.loads(line)["item"] for line in (folder / "found.jsonl").read_text().splitlines()]
         assert items == [{"id": key, "who": "us"} for key in ("1", "2", "3")]
-            (tmp_path / "annotate.py").write_text(FUNCTIONS + "\nmore = 1\n")
+        (tmp_path / "annotate.py").write_text(FUNCTIONS + "\nmore = 1\n")
         assert "restart" in command(run, "reload").stdout
         (tmp_path / "annotate.py").write_text("def other(work): ...")
         assert command(run, "check").returncode == 2

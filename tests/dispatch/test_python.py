@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import re
 import sqlite3
+import sys
 import threading
+import tomllib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
@@ -406,11 +409,11 @@ async def test_a_429_makes_the_whole_source_wait_and_the_request_go_again(tmp_pa
     """The limit of the server holds for functions too; none of them ever sees the refusal."""
     settings = Settings(limit=10, window=0.5, policy="fixed", headers=False, latency=(0.0, 0.0), faults=NO_FAULTS)
     async with StandIn(settings) as api:
-        spec = source("asking", parallel=8, timeout="1s", options={"url": api.url, "times": 3})
+        spec = source("asking", parallel=8, timeout="1s", limit=["200/1s"], options={"url": api.url, "times": 2})
         async with dispatching(tmp_path, {"posts": spec}, consumers=4) as running:
-            await running.finished(await running.add([str(1_500_000_000_000_000_000 + n) for n in range(10)]))
+            await running.finished(await running.add([str(1_500_000_000_000_000_000 + n) for n in range(12)]))
             bodies = [json.loads(body) for (body,) in rows(running, "SELECT body FROM items")]
-            assert Counter(status for body in bodies for status in body["statuses"]) == {200: 30}
+            assert Counter(status for body in bodies for status in body["statuses"]) == {200: 24}
             assert api.verdicts.statuses[429] > 0
 
 
@@ -455,3 +458,47 @@ async def test_runs_keep_the_limit_of_their_source(tmp_path: Path) -> None:
         spend_at_once(running, spec)
         await running.finished(await running.add([str(n) for n in range(25)]))
         assert {window.unit: window.used for window in running.ledger.windows()["posts"]} == {"calls": 25, "items": 25}
+
+
+def blocks(kind: str) -> list[str]:
+    """The blocks of a language in the README's section on Python sources."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = readme.split("\n## Work that is not one call: Python sources\n", 1)[1].split("\n## ", 1)[0]
+    return re.findall(rf"^```{kind}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The README's modules as it shows them; forgotten afterwards."""
+    for name, code in zip(("annotate", "users"), blocks("python"), strict=True):
+        (tmp_path / f"{name}.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    for name in ("annotate", "users"):
+        sys.modules.pop(name, None)
+
+
+async def test_the_example_of_the_readme_does_what_it_says(tmp_path: Path, readme: None) -> None:
+    """With the source as it is declared there, over what another one has found."""
+    [declared] = blocks("toml")
+    spec = Spec.model_validate(tomllib.loads(declared)["source"]["instances"])
+    async with dispatching(tmp_path, {"instances": spec}) as running:
+        await found_under(running, "posts", "ada", [{"id": "5", "text": "one"}, {"id": "6", "text": "two"}])
+        await running.finished(await running.add(["ada", "bob"], source="instances"))
+        assert rows(running, "SELECT key, state, reason FROM jobs WHERE batch = 2") == [
+            ("ada", "found", None), ("bob", "gone", "no-posts")
+        ]  # fmt: skip
+        kept = rows(running, "SELECT key, body FROM items WHERE source = 'instances' ORDER BY key")
+        assert kept[0] == ("ada-5", '{"id":"ada-5","text":"one","label":"unsure"}')
+        assert [key for key, _ in kept] == ["ada-5", "ada-6"]
+
+
+async def test_the_exceptions_of_the_readme_do_what_it_says(tmp_path: Path, readme: None) -> None:
+    """Against a server that knows none of its users."""
+    async with StandIn(QUICK) as api:
+        spec = Spec.model_validate({"call": "users:user", "options": {"url": api.url}})
+        async with dispatching(tmp_path, {"posts": spec}) as running:
+            await running.finished(await running.add(["7", "x"]))
+            assert rows(running, "SELECT key, state, reason FROM jobs") == [
+                ("7", "gone", "no-such-user"), ("x", "invalid", "no-number")
+            ]  # fmt: skip

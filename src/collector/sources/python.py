@@ -85,9 +85,10 @@ def load(call: str) -> Function:
 
 def is_async(function: Function) -> bool:
     """True for what runs on the event loop; all else runs in a thread."""
-    kinds = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
-    unwrapped = inspect.unwrap(function)
-    return any(kind(what) for kind in kinds for what in (function, unwrapped, function.__call__))
+    forms: list[Any] = [function, inspect.unwrap(function)]
+    if not inspect.isroutine(function):
+        forms.append(getattr(type(function), "__call__"))  # noqa: B009 - mypy takes it for the type's own
+    return any(inspect.iscoroutinefunction(form) or inspect.isasyncgenfunction(form) for form in forms)
 
 
 def _imported(name: str) -> ModuleType:
