@@ -46,6 +46,11 @@ def reading(work):
     while True:
         list(work.items("posts"))
 
+def telling(work):
+    work.progress("3 of 10")
+    said(work.id)
+    work.cancelled.wait()
+
 def polite(work):
     said(work.id)
     work.cancelled.wait()
@@ -173,6 +178,17 @@ def test_an_async_function_that_ends_within_the_grace_is_recorded(tmp_path: Path
         run.until("stopped")
         assert run.ended() == 0
         assert run.books() == {"found": 1}
+
+
+def test_what_runs_say_is_in_the_status(tmp_path: Path, functions: IO[str]) -> None:
+    """For programs and for people; a source whose runs say nothing has no such key."""
+    with service(tmp_path, NOBODY, table("telling", timeout='"1h"'), grace="100ms") as run:
+        begun(run, functions, "1")
+        sources = run.status()["sources"]
+        [doing] = sources["made"]["doing"]
+        assert (doing["id"], doing["says"], doing["since"][-1]) == ("1", "3 of 10", "Z")
+        assert "doing" not in sources["posts"]
+        assert "source made: running\n  1: 3 of 10\n" in command(run, "status").stdout
 
 
 def command(run: Service, *words: str) -> "subprocess.CompletedProcess[str]":

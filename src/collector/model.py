@@ -238,7 +238,7 @@ class Doing(msgspec.Struct, frozen=True):
     since: float  # wall time
 
 
-class SourceLive(msgspec.Struct, frozen=True):
+class SourceLive(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is in memory of one source."""
 
     state: str  # running, waiting, down, stopped

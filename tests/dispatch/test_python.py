@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from collector import Gone, Invalid, RetryLater, StopSource, Work
+from collector.dispatch import purse
 from collector.model import Found as FoundOutcome
 from collector.model import Item, Job, Result, State
 from collector.rehearsal.api import Settings, StandIn
@@ -251,6 +252,19 @@ async def test_no_more_runs_than_parallel(tmp_path: Path, stage: Stage, function
         stage.async_go.set()
         await running.finished(batch)
         assert stage.most == 3
+
+
+async def test_a_long_run_keeps_no_call_in_the_air_from_going(
+    tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a moment without a request it leaves its place among the `consumers` to others; only `parallel` bounds it."""
+    monkeypatch.setattr(purse, "LANDS", 0.05)
+    async with dispatching(tmp_path, {"posts": source("crowded", parallel=3)}, consumers=1) as running:
+        batch = await running.add(["1", "2", "3"])
+        assert {await stage.entered() for _ in range(3)} == {"1", "2", "3"}
+        assert running.ledger.calls_in_the_air <= 1
+        stage.go.set()
+        await running.finished(batch)
 
 
 def patient(work: Work) -> None:

@@ -70,6 +70,7 @@ class Runner(Consumer):
         super().__init__(lane, judge, ledger, client, record, clock)
         self._items, self._workers = items, workers
         self._function = python.load(lane.endpoint.spec.call or "")
+        self._is_async = python.is_async(self._function)
         self._work: Work | None = None  # of the run there is
 
     @property
@@ -79,7 +80,7 @@ class Runner(Consumer):
 
     async def _try(self, call: Call, waits: Waits) -> bool:
         """Whether the function was called; if not the source has stopped, or was told to wait."""
-        if python.is_async(self._function):
+        if self._is_async:
             return await self._draw(call, None)
         with await self._workers.seat(self._lane.name, self._lane.endpoint.spec.parallel) as seat:
             return await self._draw(call, seat)
@@ -102,8 +103,7 @@ class Runner(Consumer):
 
     async def _run(self, call: Call, permit: Permit, seat: Seat | None) -> None:
         lane, began = self._lane, self._clock.mono()
-        draw = partial(self._ledger.draw, lane.name, 1)
-        purse = Purse(permit, draw, self._client, lane.endpoint.spec, self._disk_trouble)
+        purse = Purse(permit, self._further, self._client, lane.endpoint.spec, self._disk_trouble)
         loop = None if seat is None else Loop(asyncio.get_running_loop())
         host = Host(purse, self._items, self._clock)
         self._work = Work(call.keys[0], lane.endpoint.spec.options, host, loop)
@@ -119,6 +119,15 @@ class Runner(Consumer):
             self._work = None
             if loop:
                 loop.end()
+
+    async def _further(self) -> Permit:
+        """A permit for one more request. NoPermit where the source is no longer declared."""
+        try:
+            permit = await self._ledger.draw(self._lane.name, 1)
+        except KeyError as error:
+            raise NoPermit(f"the source {self._lane.name} is no longer declared") from error
+        self._lane.trouble = None  # the ledger can write
+        return permit
 
     async def _ended(self, work: Work, purse: Purse, seat: Seat | None) -> Ended:
         """How the run ended, within its time."""

@@ -87,7 +87,7 @@ def is_async(function: Function) -> bool:
     """True for what runs on the event loop; all else runs in a thread."""
     forms: list[Any] = [function, inspect.unwrap(function)]
     if not inspect.isroutine(function):
-        forms.append(getattr(type(function), "__call__"))  # noqa: B009 - mypy takes it for the type's own
+        forms.append(inspect.getattr_static(type(function), "__call__", None))
     return any(inspect.iscoroutinefunction(form) or inspect.isasyncgenfunction(form) for form in forms)
 
 
