@@ -257,7 +257,7 @@ async def test_no_more_runs_than_parallel(tmp_path: Path, stage: Stage, function
 async def test_a_long_run_keeps_no_call_in_the_air_from_going(
     tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a moment without a request it leaves its place among the `consumers` to others; only `parallel` bounds it."""
+    """After a moment without a request it leaves its place among the `consumers` to others."""
     monkeypatch.setattr(purse, "LANDS", 0.05)
     async with dispatching(tmp_path, {"posts": source("crowded", parallel=3)}, consumers=1) as running:
         batch = await running.add(["1", "2", "3"])
