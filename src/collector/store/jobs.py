@@ -10,6 +10,7 @@ from collector.clock import Clock, stamp
 from collector.model import (
     ABSENT,
     OPEN,
+    RETRY_LATER,
     Attempt,
     BatchId,
     Cursor,
@@ -31,6 +32,8 @@ from collector.store.children import Children
 from collector.store.database import Database, Row, Write
 
 LONGEST_DELAY = 300.0  # seconds; a row due later than this was written while the clock was wrong
+LONGEST_LATER = 30 * 86_400.0  # seconds; the same for a row whose function asked for a later time
+LOOK_FAR = 60.0  # seconds between two looks for such rows, where rows that may be due days ahead lie among them
 DUE_SINCE = 0.2  # seconds; what became due between two reads is looked for once more
 MOST_ATTEMPTS_KEPT = 20  # of one job
 MOST_DETAIL = 500  # characters
@@ -61,6 +64,7 @@ class Jobs:
     def __init__(self, database: Database, books: Books, batches: Batches, clock: Clock) -> None:
         self._database, self._books, self._batches, self._clock = database, books, batches, clock
         self._children = Children(books, batches)
+        self._looked_far: dict[BatchId, float] = {}  # when, in monotonic time
 
     async def queued(self, batch: BatchId, after: str, most: int) -> list[Job]:
         """The next queued jobs of a batch behind a key, in the order of their keys."""
@@ -72,15 +76,28 @@ class Jobs:
 
     async def due(self, batch: BatchId, most: int) -> list[Job]:
         """Delayed jobs of a batch whose time has come; lists that were begun first, however many wait to be."""
-        now, wrong = stamp(self._clock.wall()), stamp(self._clock.wall() + LONGEST_DELAY + 1)
+        now = self._clock.wall()
+        far, later = stamp(now + LONGEST_DELAY + 1), stamp(now + LONGEST_LATER + 1)
+        wrong = far if self._looks_far(batch) else later
         rows = await self._database.read(
             f"SELECT {_READ} FROM jobs WHERE batch = ? AND state = 'delayed' AND cursor IS NOT NULL AND due_at <= ?"
             f" UNION ALL SELECT {_READ} FROM jobs WHERE batch = ? AND state = 'delayed' AND due_at > ?"
+            " AND (reason IS NOT ? OR due_at > ?)"
             f" UNION ALL SELECT {_READ} FROM jobs WHERE batch = ? AND state = 'delayed' AND cursor IS NULL"
             " AND due_at <= ? LIMIT ?",
-            (batch, now, batch, wrong, batch, now, most),
+            (batch, stamp(now), batch, wrong, RETRY_LATER, later, batch, stamp(now), most),
         )
         return [_job(batch, row, delayed=True) for row in rows]
+
+    def _looks_far(self, batch: BatchId) -> bool:
+        """Whether to look for rows of a wrong clock: rarely, where many that may be due in days lie among them."""
+        if not self._books.waiting(batch, State.DELAYED, RETRY_LATER):
+            return True
+        now = self._clock.mono()
+        if now - self._looked_far.get(batch, float("-inf")) < LOOK_FAR:
+            return False
+        self._looked_far[batch] = now
+        return True
 
     async def next_due(self, batch: BatchId) -> str | None:
         """When the next delayed job of a batch will be due, as a stamp; those that are due already do not count."""
@@ -144,13 +161,12 @@ class Jobs:
     def _change(self, job: Job, outcome: Outcome, source: str, now: float) -> Change:
         state, reason, detail, spent = _row_of(outcome)
         later = isinstance(outcome, PutOff | MorePages)
-        delay = min(outcome.delay, LONGEST_DELAY) if isinstance(outcome, PutOff) else 0.0
         return Change(
             batch=job.batch,
             key=job.key,
             state=state,
             spent=spent,
-            due_at=stamp(now + delay) if later else None,
+            due_at=stamp(now + _delay(outcome)) if later else None,
             pack_max=outcome.pack_max if isinstance(outcome, PutOff) else None,
             reason=reason and (reason if _is_ours(reason) else self._books.bounded(source, reason)),
             detail=detail[:MOST_DETAIL] if detail else None,
@@ -215,7 +231,13 @@ class Jobs:
 
 def _is_ours(reason: str) -> bool:
     """True for our own words, by which a job that comes back is known: they are few, and never `other`."""
-    return reason == ABSENT or reason.startswith("http-")
+    return reason in (ABSENT, RETRY_LATER) or reason.startswith("http-")
+
+
+def _delay(outcome: Outcome) -> float:
+    if not isinstance(outcome, PutOff):
+        return 0.0
+    return min(outcome.delay, LONGEST_LATER if outcome.reason == RETRY_LATER else LONGEST_DELAY)
 
 
 def _job(batch: BatchId, row: Row, *, delayed: bool) -> Job:
