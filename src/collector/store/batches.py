@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,7 +12,9 @@ from collector.clock import Clock, stamp, unstamp
 from collector.errors import NotLoading
 from collector.model import BatchId, BatchState, Heir, State
 from collector.store.books import Books
-from collector.store.database import Database, Row, Write
+from collector.store.database import Database, Row, Write, json_text
+
+T = TypeVar("T")
 
 _LONGEST_STEM = 120  # bytes
 
@@ -155,19 +157,18 @@ class Batches:
         chain: Sequence[str] = (),
     ) -> Batch:
         """Step one of taking in: a durable batch in state loading, before anything is moved."""
-        now = self._clock.wall()
-        asked = None if column is None else msgspec.json.encode(column).decode()
-        follow = msgspec.json.encode(chain).decode()
+        asked = None if column is None else json_text(column)
         async with self._database.write() as write:
-            number = await write.insert(
+            [batch] = await self.change(
+                write,
                 "INSERT INTO batches"
                 " (source, name, origin, file, source_column, device, inode, size, mtime, chain, state, created_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'loading', ?)",
-                (source, name, origin, file, asked, *(identity or (None,) * 4), follow, stamp(now)),
+                (
+                    *(source, name, origin, file, asked, *(identity or (None,) * 4)),
+                    *(json_text(chain), stamp(self._clock.wall())),
+                ),
             )
-            [row] = await write.rows(f"SELECT {_COLUMNS} FROM batches WHERE id = ?", (number,))
-            batch = _batch(row)
-            write.after_commit(lambda: self.keep(batch))
         return batch
 
     async def load_chunk(self, batch: Batch, keys: list[str], line: int) -> tuple[Batch, int]:
@@ -178,15 +179,11 @@ class Batches:
         async with self._database.write() as write:
             new = await write.change(
                 "INSERT OR IGNORE INTO jobs (batch, key) SELECT ?, value FROM json_each(?)",
-                (batch.id, msgspec.json.encode(keys).decode()),
+                (batch.id, json_text(keys)),
             )
-            moved = await write.change(
-                "UPDATE batches SET line = ? WHERE id = ? AND state = 'loading'", (line, batch.id)
-            )
-            _expect(moved, batch)
-            batch = msgspec.structs.replace(self._known[batch.id], line=line)
+            sql = "UPDATE batches SET line = ? WHERE id = ? AND state = 'loading'"
+            batch = _expected(await self.change(write, sql, (line, batch.id)), batch)
             await self._books.change(write, {(batch.id, State.QUEUED, ""): new})
-            write.after_commit(lambda: self.keep(batch))
         return batch, new
 
     async def open(
@@ -202,56 +199,38 @@ class Batches:
     ) -> Batch:
         """Step four: the batch is complete, and its jobs may be asked unless a pause was asked for; those that its
         items feed stand below it. One without any job is finished at once."""
-        now = self._clock.wall()
+        now = stamp(self._clock.wall())
         async with self._database.write() as write:
-            known = self._known[batch.id]  # a pause may have been asked for until here
-            loaded = BatchState.PAUSED if known.pause_wanted else BatchState.OPEN
+            # A pause may have been asked for until here.
+            loaded = BatchState.PAUSED if self._known[batch.id].pause_wanted else BatchState.OPEN
             state = loaded if self._books.of(batch.id).open else BatchState.FINISHED
-            done = now if state is BatchState.FINISHED else None
-            opened = msgspec.structs.replace(
-                known,
-                state=state,
-                lines=lines,
-                refused=refused,
-                digest=digest,
-                layout=layout,
-                warnings=tuple(warnings),
-                opened_at=now,
-                finished_at=done,
-                pause_wanted=False,
-            )
-            moved = await write.change(
+            ended_at = now if state is BatchState.FINISHED else None
+            changed = await self.change(
+                write,
                 "UPDATE batches SET state = ?, lines = ?, refused = ?, digest = ?, layout = ?, warnings = ?,"
                 " opened_at = ?, finished_at = ?, pause_wanted = 0 WHERE id = ? AND state = 'loading'",
-                (
-                    *(state, lines, refused, digest, layout, msgspec.json.encode(warnings).decode()),
-                    *(stamp(now), done and stamp(done), batch.id),
-                ),
+                (state, lines, refused, digest, layout, json_text(warnings), now, ended_at, batch.id),
             )
-            _expect(moved, batch)
-            write.after_commit(lambda: self.keep(opened))
-            if done is None:
+            opened = _expected(changed, batch)
+            if ended_at is None:
                 await self._bear(write, opened, heirs)
         return opened
 
     async def _bear(self, write: Write, parent: Batch, heirs: Sequence[Heir]) -> None:
         """The batches below one, without a job as yet."""
         for heir in heirs:
-            number = await write.insert(
+            born_at = stamp(parent.opened_at or 0.0)
+            name, chain = _below(parent, heir.source), json_text(heir.chain)
+            [child] = await self.change(
+                write,
                 "INSERT INTO batches (source, name, origin, parent, chain, state, created_at, opened_at)"
                 " VALUES (?, ?, 'chain', ?, ?, ?, ?, ?)",
-                (
-                    *(heir.source, _below(parent, heir.source), parent.id, msgspec.json.encode(heir.chain).decode()),
-                    *(parent.state, *(stamp(parent.opened_at or 0.0),) * 2),
-                ),
+                (heir.source, name, parent.id, chain, parent.state, born_at, born_at),
             )
-            [row] = await write.rows(f"SELECT {_COLUMNS} FROM batches WHERE id = ?", (number,))
-            child = _batch(row)
-            write.after_commit(partial(self.keep, child))
             await self._bear(write, child, heir.heirs)
 
     async def change(self, write: Write, sql: str, values: Sequence[object]) -> list[Batch]:
-        """Runs an UPDATE of batches; those that it changed, which the mirror follows at the commit."""
+        """Runs an INSERT or UPDATE of batches; those that it changed, which the mirror follows at the commit."""
         changed = [_batch(row) for row in await write.rows(f"{sql} RETURNING {_COLUMNS}", values)]
         for batch in changed:
             write.after_commit(partial(self.keep, batch))
@@ -260,16 +239,15 @@ class Batches:
     async def forget(self, batch: Batch) -> None:
         """Removes a batch of which nothing was taken in, since its file is gone or cannot be moved."""
         async with self._database.write() as write:
-            sql = "DELETE FROM batches WHERE id = ? AND state = 'loading' AND line = 0"
-            _expect(await write.change(sql, (batch.id,)), batch)
+            sql = "DELETE FROM batches WHERE id = ? AND state = 'loading' AND line = 0 RETURNING id"
+            _expected(await write.rows(sql, (batch.id,)), batch)
             write.after_commit(lambda: self._drop(batch.id))
 
     async def written(self, batch: BatchId) -> None:
         """Its results are in its folder."""
-        now = self._clock.wall()
+        sql = "UPDATE batches SET written_at = ? WHERE id = ?"
         async with self._database.write() as write:
-            await write.change("UPDATE batches SET written_at = ? WHERE id = ?", (stamp(now), batch))
-            write.after_commit(lambda: self.keep(msgspec.structs.replace(self._known[batch], written_at=now)))
+            await self.change(write, sql, (stamp(self._clock.wall()), batch))
 
     def _drop(self, batch: BatchId) -> None:
         parent = self._known.pop(batch).parent
@@ -315,9 +293,11 @@ def _below(parent: Batch, source: str) -> str:
     return f"{stem.encode()[:_LONGEST_STEM].decode(errors='ignore')}-{source}"
 
 
-def _expect(moved: int, batch: Batch) -> None:
-    if not moved:
+def _expected(changed: Sequence[T], batch: Batch) -> T:
+    """The one row that was changed; NotLoading where there is none."""
+    if not changed:
         raise NotLoading(f"batch {batch.id} is not loading any more: it was cancelled, or another program moved it")
+    return changed[0]
 
 
 def _json(text: str) -> Any:

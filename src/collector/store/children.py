@@ -3,13 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-import msgspec
-
 from collector.clock import stamp
 from collector.model import OPEN, BatchId, BatchState, Offspring, State
 from collector.store.batches import Batches
 from collector.store.books import Books, Entry
-from collector.store.database import Write
+from collector.store.database import Write, json_text
 
 _TAKING = (BatchState.OPEN, BatchState.HELD, BatchState.PAUSED)  # states in which a batch takes in what a chain makes
 
@@ -30,12 +28,12 @@ class Children:
             new = await write.change(
                 "INSERT OR IGNORE INTO jobs (batch, key, state, due_at)"
                 " SELECT ?, value, 'delayed', ? FROM json_each(?)",
-                (batch, stamp(now), _text(sorted(keys))),
+                (batch, stamp(now), json_text(sorted(keys))),
             )
             bad = await write.change(
                 "INSERT OR IGNORE INTO jobs (batch, key, state, reason, detail, finished_at)"
                 " SELECT ?, value, 'invalid', 'malformed', 'no ID of this source', ? FROM json_each(?)",
-                (batch, stamp(now), _text(sorted(malformed))),
+                (batch, stamp(now), json_text(sorted(malformed))),
             )
             deltas.update({(batch, State.DELAYED, ""): new, (batch, State.INVALID, "malformed"): bad})
             if self._books.of(batch).total + new + bad > most:
@@ -59,23 +57,18 @@ class Children:
                 ended.add(batch)
                 waiting += [child.id for child in self._batches.children(batch)]
 
-    async def _end(self, write: Write, batch: BatchId, now: float) -> int:
-        moved = await write.change(
+    async def _end(self, write: Write, batch: BatchId, now: float) -> bool:
+        ended = await self._batches.change(
+            write,
             "UPDATE batches SET state = 'finished', finished_at = ?"
             " WHERE id = ? AND (state IN ('open', 'paused') OR (state = 'held' AND origin = 'chain'))",
             (stamp(now), batch),
         )
-        if moved:
-            write.after_commit(lambda: self._keep(batch, state=BatchState.FINISHED, finished_at=now))
-        return moved
+        return bool(ended)
 
     async def _hold(self, write: Write, batch: BatchId) -> None:
         sql = "UPDATE batches SET state = 'held' WHERE id = ? AND NOT granted AND state IN ('open', 'paused')"
-        if await write.change(sql, (batch,)):
-            write.after_commit(lambda: self._keep(batch, state=BatchState.HELD))
-
-    def _keep(self, batch: BatchId, **changed: object) -> None:
-        self._batches.keep(msgspec.structs.replace(self._batches.get(batch), **changed))
+        await self._batches.change(write, sql, (batch,))
 
 
 def _together(offspring: Iterable[Offspring]) -> dict[BatchId, tuple[set[str], set[str], int]]:
@@ -86,7 +79,3 @@ def _together(offspring: Iterable[Offspring]) -> dict[BatchId, tuple[set[str], s
         keys.update(born.keys)
         malformed.update(born.malformed)
     return found
-
-
-def _text(value: object) -> str:
-    return msgspec.json.encode(value).decode()

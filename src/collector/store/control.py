@@ -2,13 +2,11 @@
 
 from collections import Counter
 
-import msgspec
-
 from collector.clock import Clock, stamp
 from collector.model import BatchId, BatchState, State
 from collector.store.batches import Batch, Batches
 from collector.store.books import Books, Entry
-from collector.store.database import Database
+from collector.store.database import Database, json_text
 
 REASON = "cancelled"
 
@@ -65,7 +63,7 @@ class Control:
         )
         if not rows:
             return None
-        keys = msgspec.json.encode([key for (key,) in rows]).decode()
+        keys = json_text([key for (key,) in rows])
         async with self._database.write() as write:
             open_ones = await write.rows(
                 "SELECT j.state, coalesce(j.reason, ''), count(*) FROM json_each(?) AS o"
@@ -87,5 +85,5 @@ class Control:
     async def _change(self, sql: str, batch: BatchId, *values: object) -> list[Batch]:
         async with self._database.write() as write:
             family = [member.id for member in self._batches.family(batch)]
-            changed = await self._batches.change(write, sql, (*values, msgspec.json.encode(family).decode()))
+            changed = await self._batches.change(write, sql, (*values, json_text(family)))
         return sorted(changed, key=lambda member: family.index(member.id))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
+import msgspec
 
 from collector.errors import StoreBusy, StoreError
 from collector.host import thread
@@ -111,6 +112,11 @@ class Database:
         """All rows of a short query on the reader; what is committed, never what is being written."""
         with _our_errors(self.path):
             return _tuples(await self._reader.execute_fetchall(sql, values))
+
+
+def json_text(value: object) -> str:
+    """A value as JSON, which is how a statement takes a list."""
+    return msgspec.json.encode(value).decode()
 
 
 @asynccontextmanager

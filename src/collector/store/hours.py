@@ -10,7 +10,7 @@ import msgspec
 
 from collector.clock import stamp, unstamp
 from collector.model import BatchId, Why
-from collector.store.database import Database, Write
+from collector.store.database import Database, Write, json_text
 
 _SOURCE, _BATCH = "hours.source.", "hours.batch."  # keys in meta
 
@@ -80,11 +80,7 @@ class Hours:
 
     async def _keep(self, write: Write, entries: Entries) -> None:
         rows = [(_SOURCE + source, _words(span)) for source, span in entries.spans.items()]
-        rows += [
-            (f"{_BATCH}{batch}", msgspec.json.encode(share).decode())
-            for batch, share in entries.shares.items()
-            if share
-        ]
+        rows += [(f"{_BATCH}{batch}", json_text(share)) for batch, share in entries.shares.items() if share]
         await write.change_many("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", rows)
         over = [(f"{_BATCH}{batch}",) for batch, share in entries.shares.items() if share is None]
         await write.change_many("DELETE FROM meta WHERE key = ?", over)
@@ -95,7 +91,7 @@ class Hours:
 
 
 def _words(span: Span) -> str:
-    return msgspec.json.encode({"since": stamp(span.since / 1000), "until": stamp(span.until / 1000)}).decode()
+    return json_text({"since": stamp(span.since / 1000), "until": stamp(span.until / 1000)})
 
 
 def _span(text: str) -> Span:

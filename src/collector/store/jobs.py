@@ -29,7 +29,7 @@ from collector.model import (
 from collector.store.batches import Batches
 from collector.store.books import Books, Entry
 from collector.store.children import Children
-from collector.store.database import Database, Row, Write
+from collector.store.database import Database, Row, Write, json_text
 
 LONGEST_DELAY = 300.0  # seconds; a row due later than this was written while the clock was wrong
 LONGEST_LATER = 30 * 86_400.0  # seconds; the same for a row whose function asked for a later time
@@ -115,7 +115,7 @@ class Jobs:
             " CROSS JOIN items AS i ON i.source = ? AND i.job = asked.value"
             " CROSS JOIN jobs AS j ON j.batch = i.batch AND j.key = i.job AND j.state = 'found'"
             " WHERE i.fetched_at >= ? GROUP BY i.job",
-            (_text(list(keys)), source, since),
+            (json_text(list(keys)), source, since),
         )
         return {key: BatchId(batch) for key, batch in rows}
 
@@ -140,7 +140,7 @@ class Jobs:
                 " same_as = o.value ->> 8, finished_at = o.value ->> 9,"
                 " cursor = CASE WHEN o.value ->> 10 IS NULL THEN cursor ELSE nullif(o.value ->> 10, '') END"
                 " FROM json_each(?) AS o WHERE jobs.batch = o.value ->> 0 AND jobs.key = o.value ->> 1",
-                (_text(changes),),
+                (json_text(changes),),
             )
             await self._store_items(write, moved)
             await self._store_attempts(write, results)
@@ -154,7 +154,7 @@ class Jobs:
         rows = await write.rows(
             "SELECT j.batch, j.key, j.state, coalesce(j.reason, '') FROM json_each(?) AS o"
             " CROSS JOIN jobs AS j ON j.batch = o.value ->> 0 AND j.key = o.value ->> 1",
-            (_text([(job.batch, job.key) for job in jobs]),),
+            (json_text([(job.batch, job.key) for job in jobs]),),
         )
         return {(batch, key): (State(state), reason) for batch, key, state, reason in rows}
 
@@ -202,10 +202,7 @@ class Jobs:
                 f" VALUES {places}",
                 [value for row in part for value in row],
             )
-        await write.change("UPDATE batches SET items = items + ? WHERE id = ?", (stored, batch))
-        known = self._batches.get(batch)
-        grown = msgspec.structs.replace(known, items=known.items + stored)
-        write.after_commit(lambda: self._batches.keep(grown))
+        await self._batches.change(write, "UPDATE batches SET items = items + ? WHERE id = ?", (stored, batch))
 
     async def _store_attempts(self, write: Write, results: Sequence[Result]) -> None:
         rows = [_attempt_row(job, result.attempt) for result in results if result.attempt for job in result.jobs]
@@ -215,7 +212,7 @@ class Jobs:
             "INSERT OR REPLACE INTO attempts (batch, key, at, status, reason, headers, seconds, traceback)"
             " SELECT o.value ->> 0, o.value ->> 1, o.value ->> 2, o.value ->> 3,"
             " o.value ->> 4, o.value ->> 5, o.value ->> 6, o.value ->> 7 FROM json_each(?) AS o",
-            (_text(rows),),
+            (json_text(rows),),
         )
         await write.change_many(
             "DELETE FROM attempts WHERE batch = ? AND key = ? AND at <"
@@ -250,7 +247,7 @@ def _cursor_of(outcome: Outcome) -> str | None:
     """What a row's cursor becomes; a job that has ended has none: asked again it begins with its first page."""
     if not isinstance(outcome, PutOff | MorePages):
         return ""
-    return _text(outcome.cursor) if outcome.cursor else None
+    return json_text(outcome.cursor) if outcome.cursor else None
 
 
 async def _ended(write: Write, job: Job, outcome: Outcome) -> Outcome:
@@ -261,7 +258,7 @@ async def _ended(write: Write, job: Job, outcome: Outcome) -> Outcome:
     [(known,)] = await write.rows(
         "SELECT count(*) FROM json_each(?) AS own CROSS JOIN items AS i"
         " ON i.batch = ? AND i.job = ? AND i.key = own.value",
-        (_text([item.key for item in outcome.items]), job.batch, job.key),
+        (json_text([item.key for item in outcome.items]), job.batch, job.key),
     )
     repeated = f"after {outcome.cursor.pages} pages its list gave nothing new"
     return outcome if known < len(outcome.items) else Found(outcome.items, detail=repeated)
@@ -314,7 +311,3 @@ async def _store_answer(write: Write, result: Result, batch: BatchId) -> int | N
 def _attempt_row(job: Job, attempt: Attempt) -> tuple[object, ...]:
     said = (attempt.status, attempt.reason, attempt.headers, attempt.seconds, attempt.traceback or None)
     return (job.batch, job.key, stamp(attempt.at), *said)
-
-
-def _text(value: object) -> str:
-    return msgspec.json.encode(value).decode()

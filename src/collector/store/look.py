@@ -12,7 +12,7 @@ import msgspec
 
 from collector.errors import StoreBusy, StoreError
 from collector.model import BatchId, BatchState
-from collector.store.database import OURS, PASSING, Row
+from collector.store.database import OURS, PASSING, Row, json_text
 from collector.store.items import FoundItem, page_size
 from collector.store.views import own_text
 
@@ -76,7 +76,7 @@ class Look:
                 " CROSS JOIN items AS i ON i.source = ? AND i.job = asked.value"
                 " CROSS JOIN jobs AS j ON j.batch = i.batch AND j.key = i.job AND j.state = 'found'"
                 " WHERE i.fetched_at >= ?",
-                (msgspec.json.encode(ordered[start : start + _AT_ONCE]).decode(), source, since),
+                (json_text(ordered[start : start + _AT_ONCE]), source, since),
             ).fetchall()
             yield from (key for (key,) in rows)
 
@@ -131,7 +131,7 @@ class Look:
             f"{chosen} json_each(?) AS asked CROSS JOIN items AS i INDEXED BY items_once"
             " ON i.batch = asked.value ->> 1 AND i.job = asked.value ->> 0 LIMIT ?"
         )
-        asked = msgspec.json.encode(others).decode()
+        asked = json_text(others)
         return _items(rows + self._connection.execute(behind, (asked, most - len(rows))).fetchall())
 
 
