@@ -32,11 +32,11 @@ class Problem:
     expected: str
 
     def __str__(self) -> str:
-        return _shown(f"{self.key} = {self.value}: expected {self.expected}")
+        return escaped(f"{self.key} = {self.value}: expected {self.expected}")
 
 
-def _shown(text: str) -> str:
-    """A name in a configuration may hold anything; a terminal obeys some of it."""
+def escaped(text: str) -> str:
+    """A text that no terminal obeys: whatever does not show is written as an escape."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 

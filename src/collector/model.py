@@ -10,6 +10,7 @@ BatchId = NewType("BatchId", int)
 
 ABSENT = "absent"  # the reason of a job that an answer left out without a word
 RETRY_LATER = "retry-later"  # the reason of a job whose function asks for a later time, which may be days ahead
+LONGEST_LATER = 30 * 86_400.0  # seconds; the latest time that it may ask for
 
 
 class State(StrEnum):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from collector.model import Found, Item, Result
 from collector.store.store import Store
-from collector.store.views import View, cells, is_id, is_plain, sql
+from collector.store.views import View, can_follow, cells, is_id, sql
 
 from .conftest import open_batch
 
@@ -160,7 +160,7 @@ def test_names_that_sql_and_json_would_misread_stay_names() -> None:
 @pytest.mark.parametrize("path", ["a", "a.b", "a[0].b", "[0]", "a[0][1]", '"a-b".c', "a_1", "_x.Y"])
 def test_plain_paths(path: str) -> None:
     """Names, quoted ones too, and places from 0."""
-    assert is_plain(path)
+    assert can_follow(path)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_plain_paths(path: str) -> None:
 )
 def test_other_paths_are_for_exports_only(path: str) -> None:
     """A view leaves their columns out, and the others are as they would be."""
-    assert not is_plain(path)
+    assert not can_follow(path)
     assert read(view(first="v", odd=path, last="v"), '{"v":"x"}') == ("x", "x")
 
 

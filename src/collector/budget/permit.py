@@ -17,6 +17,8 @@ from collector.budget.told import Told
 from collector.clock import Clock
 from collector.errors import NoPermit
 
+NO_PERMIT_DELAY = 1.0  # seconds until a call that met NoPermit is tried again
+
 log = structlog.get_logger()
 
 

@@ -17,7 +17,7 @@ from collector.errors import CollectorError, UsageError
 if TYPE_CHECKING:
     from collector.config import Config
     from collector.output.table import Table
-    from collector.store.look import BatchSeen
+    from collector.store.look import BatchSeen, Look
 
 Add: TypeAlias = Callable[[bytes], object]
 
@@ -72,7 +72,7 @@ def _known(config: Config, text: str) -> BatchSeen:
     name = Path(text).name  # of batches/0007-ids/ too
     given = _BATCH.fullmatch(name)
 
-    def look_up(look: Any) -> tuple[BatchSeen | None, list[str]]:
+    def look_up(look: Look) -> tuple[BatchSeen | None, list[str]]:
         return look.batch(int(given[1])) if given else None, look.batches(_TOLD)
 
     found, folders = seen(config.root / "collector.db", look_up)

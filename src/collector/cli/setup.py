@@ -172,10 +172,11 @@ def _warnings(config: Config) -> list[str]:
 
 def _export_only(config: Config) -> list[str]:
     """Columns that no view can have."""
-    from collector.store.views import is_plain
+    from collector.store.views import can_follow
 
     odd = {
-        name: [key for key, path in spec.columns.items() if not is_plain(path)] for name, spec in config.sources.items()
+        name: [key for key, path in spec.columns.items() if not can_follow(path)]
+        for name, spec in config.sources.items()
     }
     told = "in exports only, and not in the view: a path there is plain, as a.b[0].c"
     return [f"source {name}: {', '.join(columns)} {told}" for name, columns in odd.items() if columns]

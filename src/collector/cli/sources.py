@@ -28,13 +28,14 @@ def sources(preset: str | None, config_path: Path | None, as_json: bool) -> None
     """
     if preset is not None:
         chosen = _chosen(preset)
-        return option.say(as_json, _facts(chosen) | {"toml": chosen.toml}, _to_copy(chosen))
+        option.say(as_json, _facts(chosen) | {"toml": chosen.toml}, _to_copy(chosen))
+        return
     from collector.sources.presets import shipped
 
     config, trouble = _declared(config_path)
     listed = [*shipped().values()]
     facts = {"presets": [_facts(each) for each in listed], **_sources(config), "problem": trouble}
-    return option.say(as_json, facts, "\n".join([*_listing(listed), *_declaring(config, trouble)]))
+    option.say(as_json, facts, "\n".join([*_listing(listed), *_declaring(config, trouble)]))
 
 
 def _chosen(name: str) -> Preset:

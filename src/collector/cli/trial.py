@@ -32,6 +32,7 @@ from collector.sources.answer import (
 )
 from collector.sources.mask import maskable
 from collector.sources.request import Endpoint, Request
+from collector.sources.words import BROKEN
 
 _TOLD_HEADER = re.compile(r"(x-)?rate-?limit(-.*)?|retry-after|date|content-type|link|location", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\(?:u00([0-7][0-9a-fA-F])|(.))")
@@ -141,7 +142,7 @@ def _pretty(body: bytes) -> str:
     """JSON on lines of its own, each number in its own digits; anything else as it is."""
     try:
         return msgspec.json.format(body, indent=2).decode()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN:
         return body.decode(errors="replace")
 
 

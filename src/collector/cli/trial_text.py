@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
+from collector.errors import escaped
+
 _LONGEST = 120  # characters of a cell
 
 
@@ -22,7 +24,7 @@ def text(told: dict[str, Any]) -> str:
     lines += ["", f"{counts}; nothing was stored"]
     if told["service"] and sent:
         lines.append(f"a service is running and draws from the same limit ({told['service']}): this came on top")
-    return "\n".join(_inert(line) for line in lines)
+    return "\n".join(map(escaped, lines))
 
 
 def _request_lines(request: dict[str, Any]) -> list[str]:
@@ -61,7 +63,3 @@ def _short(value: str | None) -> str:
     if value is None:
         return "nothing there"
     return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…"
-
-
-def _inert(line: str) -> str:
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)

@@ -10,10 +10,10 @@ import structlog
 
 from collector.budget.freeze import Signal
 from collector.budget.ledger import Ledger
-from collector.budget.permit import Permit
+from collector.budget.permit import NO_PERMIT_DELAY, Permit
 from collector.clock import Clock
 from collector.dispatch.judge import HELD_BACK, Judge, Outcomes, Verdict
-from collector.dispatch.lane import Lane
+from collector.dispatch.lane import DISK_DELAY, Lane
 from collector.errors import NoPermit, RequestError, StoreBusy
 from collector.model import Attempt, Call, Offspring, PutOff, Result
 from collector.sources import answer, auth
@@ -22,8 +22,6 @@ from collector.sources.http import Client
 from collector.sources.request import Endpoint
 from collector.sources.rules import Do
 
-NO_PERMIT_DELAY = 1.0  # seconds
-DISK_DELAY = 2.0  # seconds
 _LIMIT_HEADER = re.compile(r"(x-)?rate-?limit(-.*)?|retry-after|date", re.IGNORECASE)
 
 Bear: TypeAlias = Callable[[Outcomes], tuple[Offspring, ...]]  # what outcomes make for a chain
@@ -151,8 +149,8 @@ class Consumer:
         reading = _masked(answer.read(endpoint.spec, call.keys, got), endpoint)
         permit.returned(reading.returned if isinstance(reading, Good) else None)
         verdict = self._weigh(call, reading, was_closed=was_closed)
-        attempt = verdict.reason and self._attempt(got.status, got.headers, verdict.reason, began)
-        await self._hand_over(call, verdict, attempt or None, reading)
+        attempt = self._attempt(got.status, got.headers, verdict.reason, began) if verdict.reason else None
+        await self._hand_over(call, verdict, attempt, reading)
 
     def _weigh(self, call: Call, reading: Reading, *, was_closed: bool) -> Verdict:
         lane = self._lane
@@ -163,10 +161,13 @@ class Consumer:
             log.warning("origin_is_down", origin=lane.breaker.origin, reason=verdict.reason)
         if verdict.shrunk is not None:
             log.warning("answers_are_cut_short", source=lane.name, pack=verdict.shrunk)
-        if verdict.stop is not None and lane.stopped is None:
-            log.error("source_stopped", source=lane.name, why=verdict.stop)
-            lane.stop(verdict.stop)
+        self._stop_by(verdict)
         return verdict
+
+    def _stop_by(self, verdict: Verdict) -> None:
+        if verdict.stop is not None and self._lane.stopped is None:
+            log.error("source_stopped", source=self._lane.name, why=verdict.stop)
+            self._lane.stop(verdict.stop)
 
     async def _hand_over(
         self, call: Call, verdict: Verdict, attempt: Attempt | None, reading: Reading | None = None
@@ -178,10 +179,12 @@ class Consumer:
             Result(self._lane.name, call.jobs, verdict.outcomes, at, extra=extra, attempt=attempt, offspring=born)
         )
 
-    def _attempt(self, status: int | None, headers: Mapping[str, str], reason: str, began: float) -> Attempt:
+    def _attempt(
+        self, status: int | None, headers: Mapping[str, str], reason: str, began: float, traceback: str = ""
+    ) -> Attempt:
         seen = {name.lower(): value[:200] for name, value in headers.items() if _LIMIT_HEADER.fullmatch(name)}
         took = round(self._clock.mono() - began, 3)
-        return Attempt(self._clock.wall(), status, reason, msgspec.json.encode(seen).decode(), took)
+        return Attempt(self._clock.wall(), status, reason, msgspec.json.encode(seen).decode(), took, traceback)
 
 
 def _masked(reading: Reading, endpoint: Endpoint) -> Reading:

@@ -6,7 +6,7 @@ import structlog
 
 from collector.clock import Clock, stamp, unstamp
 from collector.dispatch.judge import Judge
-from collector.dispatch.lane import Lane
+from collector.dispatch.lane import DISK_DELAY, Lane
 from collector.dispatch.lineage import Lineage
 from collector.dispatch.packing import Kind, Shelf
 from collector.dispatch.recorder import Recorder
@@ -19,7 +19,6 @@ from collector.store.store import Store
 RIPE = 60.0  # seconds that a pack of returned jobs may wait to be filled while there is other work
 LOOK_EVERY = 0.1  # seconds
 SHORTEST_SLEEP = 0.05  # seconds
-DISK_DELAY = 2.0  # seconds
 LONGEST_SLEEP = 60.0  # seconds; a clock that was set wakes it in time
 
 log = structlog.get_logger()

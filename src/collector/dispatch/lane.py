@@ -8,6 +8,8 @@ from collector.dispatch.taken import Taken
 from collector.model import BatchId, Call
 from collector.sources.request import Endpoint
 
+DISK_DELAY = 2.0  # seconds until a read or a send that the disk refused is tried again
+
 
 class Lane:
     """What feeder and consumers of one declaration share; a source that is declared otherwise has another one."""

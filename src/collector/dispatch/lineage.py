@@ -8,7 +8,7 @@ import msgspec
 
 from collector.model import BatchId, Found, Item, Job, MorePages, Offspring, Outcome, Trouble
 from collector.sources.spec import Spec
-from collector.sources.tree import CannotTell, finder
+from collector.sources.tree import CannotTell, as_text, finder
 from collector.store.batches import Batch, Batches
 
 LONGEST_KEY = 500  # characters of what is no ID
@@ -102,15 +102,11 @@ def _born(child: Batch, follower: _Follower, trees: Iterable[Any]) -> Offspring:
 
 
 def _texts(find: Callable[[Any], Any], tree: Any) -> list[str]:
-    """What stands at the path: an ID, or a list of them; nothing in an item of another shape."""
+    """What stands at the path: an ID, or a list of them; nothing in an item of another shape. What is no ID is shown
+    as it stands: a number that went through a float has a point."""
     try:
         value = find(tree)
     except CannotTell:
         return []
     values = value if isinstance(value, list) else [value]
-    return [_text(one) for one in values if one is not None]
-
-
-def _text(value: Any) -> str:
-    """An ID as text; what is none is shown as it stands, and a number that went through a float has a point."""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return [as_text(one) for one in values if one is not None]

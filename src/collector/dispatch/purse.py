@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from collector.budget.freeze import Signal
 from collector.budget.permit import Permit
+from collector.dispatch.judge import HELD_BACK
 from collector.errors import NoPermit, RequestError, StoreBusy
 from collector.sources.answer import Answer
 from collector.sources.http import Client
 from collector.sources.request import Request
 
 LANDS = 5.0  # seconds; a run that has asked for nothing till then is no longer a call in the air
-HELD_BACK = 20  # times, of one request
 
 
 class Letter(NamedTuple):

@@ -13,12 +13,12 @@ from collector.budget.permit import Permit
 from collector.clock import Clock
 from collector.dispatch import retry
 from collector.dispatch.consumer import Bear, Consumer, Record, Waits
-from collector.dispatch.judge import Judge, Verdict
+from collector.dispatch.judge import ALIKE_STOPS, Judge
 from collector.dispatch.lane import Lane
 from collector.dispatch.purse import Deadline, Purse
 from collector.errors import NoPermit
 from collector.host.workers import Seat, Workers
-from collector.model import Attempt, Call, Doing, Result
+from collector.model import Call, Doing
 from collector.sources import python
 from collector.sources.answer import Answer, Good, Later, Unreadable
 from collector.sources.http import Client
@@ -191,21 +191,12 @@ class Runner(Consumer):
                 "run_failed", source=self._lane.name, id=call.keys[0], reason=verdict.reason, detail=reading.detail
             )
         self._stop_by(verdict)
-        attempt = None
-        if verdict.reason is not None:
-            took = round(self._clock.mono() - began, 3)
-            attempt = Attempt(self._clock.wall(), None, verdict.reason, "{}", took, ended.traceback)
-        born, at = self._bear(verdict.outcomes), self._clock.wall()
-        await self._record(Result(self._lane.name, call.jobs, verdict.outcomes, at, attempt=attempt, offspring=born))
-
-    def _stop_by(self, verdict: Verdict) -> None:
-        if verdict.stop is not None and self._lane.stopped is None:
-            log.error("source_stopped", source=self._lane.name, why=verdict.stop)
-            self._lane.stop(verdict.stop)
+        attempt = self._attempt(None, {}, verdict.reason, began, ended.traceback) if verdict.reason else None
+        await self._hand_over(call, verdict, attempt)
 
     def _why_stopped(self, reading: Unreadable) -> str:
         call, resume = self._lane.endpoint.spec.call, f"collector resume --source {self._lane.name}"
-        what = f"20 runs in a row ended with {reading.reason} and none was good ({reading.detail})"
+        what = f"{ALIKE_STOPS} runs in a row ended with {reading.reason} and none was good ({reading.detail})"
         mend = f"mend {call}, then start the service anew; where it is right, `{resume}` goes on"
         return f"{what}: {mend}. No ID is lost"
 

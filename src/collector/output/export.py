@@ -1,8 +1,6 @@
 """The results of a batch as files: found.jsonl, gone.csv, failed.csv, also.jsonl."""
 
-import csv
-import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -12,6 +10,7 @@ import msgspec
 from collector.host import thread
 from collector.host.files import Part
 from collector.model import BatchId, State
+from collector.output.table import csv_lines, guarded
 from collector.store.items import FoundItem, NotFound
 from collector.store.store import Store
 
@@ -20,7 +19,6 @@ Pulse: TypeAlias = Callable[[], Awaitable[None]]  # awaited after each page
 
 _GONE = "id,reason,detail,finished_at\n"
 _FAILED = "id,state,reason,detail,attempts,finished_at\n"
-_FORMULA = ("=", "+", "-", "@")
 
 
 async def found_jsonl(store: Store, batch: BatchId, path: Path, pulse: Pulse) -> int:
@@ -110,19 +108,10 @@ def _joined(head: dict[str, object], key: str, body: str) -> bytes:
 
 
 def _gone_lines(jobs: Sequence[NotFound]) -> bytes:
-    return _csv((job.key, job.reason, _cell(job.detail), job.finished_at) for job in jobs)
+    # An API's words are guarded against spreadsheets. An ID is never changed.
+    return csv_lines(((job.key, job.reason, guarded(job.detail), job.finished_at) for job in jobs), "\n")
 
 
 def _failed_lines(jobs: Sequence[NotFound]) -> bytes:
-    return _csv((job.key, job.state, job.reason, _cell(job.detail), job.attempts, job.finished_at) for job in jobs)
-
-
-def _csv(rows: Iterable[Sequence[object]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
-
-
-def _cell(detail: str) -> str:
-    """An API's words, such that no spreadsheet takes them for a formula. An ID is never changed."""
-    return f"'{detail}" if detail.startswith(_FORMULA) else detail
+    rows = ((job.key, job.state, job.reason, guarded(job.detail), job.attempts, job.finished_at) for job in jobs)
+    return csv_lines(rows, "\n")

@@ -3,14 +3,15 @@
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from collector.sources.tree import as_text
 from collector.sources.values import compiled
 from collector.store.look import ItemSeen
-from collector.store.views import cells, is_id, is_plain
+from collector.store.views import can_follow, cells, is_id
 
 _HEAD = ("job", "key", "fetched_at")  # as in the view
 # What a spreadsheet may take for a formula; the last four are the wide forms of the first.
@@ -24,18 +25,18 @@ class Table:
 
     def __init__(self, columns: Mapping[str, str], key: str) -> None:
         self.columns = tuple(columns)
-        self.paths = tuple(path for path in columns.values() if is_plain(path))  # what a row must have as `cells`
+        self.paths = tuple(path for path in columns.values() if can_follow(path))  # what a row must have as `cells`
         self.unfit = 0  # cells left empty, since their path did not fit the item
         self._paths = tuple(columns.values())
         self._ids = tuple(is_id(name, path, key) for name, path in columns.items())
 
     def head(self) -> bytes:
         """The first line."""
-        return _lines([[*_HEAD, *(guarded(name) for name in self.columns or ("item",))]])
+        return csv_lines([[*_HEAD, *(guarded(name) for name in self.columns or ("item",))]])
 
     def lines(self, items: Sequence[ItemSeen]) -> bytes:
         """One line an item."""
-        return _lines([self._row(item) for item in items])
+        return csv_lines(map(self._row, items))
 
     def values_of(self, body: str) -> dict[str, str | None]:
         """What the columns hold of one item."""
@@ -52,11 +53,12 @@ class Table:
         if len(plain) == len(self._paths):
             return list(plain)
         tree, rest = msgspec.json.decode(body), iter(plain)
-        return [next(rest) if is_plain(path) else self._searched(path, tree) for path in self._paths]
+        return [next(rest) if can_follow(path) else self._searched(path, tree) for path in self._paths]
 
     def _searched(self, path: str, tree: Any) -> str | None:
         try:
-            return _text(compiled(path).search(tree))
+            value = compiled(path).search(tree)
+            return None if value is None else as_text(value)
         except Exception:  # whatever jmespath meets in an item, as a TypeError where types are mixed
             self.unfit += 1
             return None
@@ -72,11 +74,8 @@ def guarded_id(cell: str) -> str:
     return cell if _HARMLESS_ID.fullmatch(cell) else guarded(cell)
 
 
-def _text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _lines(rows: Sequence[Sequence[str]]) -> bytes:
+def csv_lines(rows: Iterable[Sequence[object]], end: str = "\r\n") -> bytes:
+    """Rows of cells as lines of CSV."""
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    csv.writer(text, lineterminator=end).writerows(rows)
     return text.getvalue().encode()

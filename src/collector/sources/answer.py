@@ -11,9 +11,9 @@ from collector.sources.entries import Asked, Entries
 from collector.sources.rules import Do
 from collector.sources.ruling import Ruling, ruling
 from collector.sources.spec import Spec
-from collector.sources.tree import BROKEN, CannotTell, decoded, finder, is_error, slice_at
+from collector.sources.tree import CannotTell, decoded, finder, is_error, slice_at
 from collector.sources.values import is_plain
-from collector.sources.words import words_of
+from collector.sources.words import BROKEN, words_of
 
 
 class Answer(msgspec.Struct, frozen=True):

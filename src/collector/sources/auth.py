@@ -15,7 +15,8 @@ from yarl import URL
 from collector.errors import RequestError
 from collector.sources.answer import Answer
 from collector.sources.mask import Mask
-from collector.sources.words import texts_of, words_of
+from collector.sources.unpack import ACCEPTED
+from collector.sources.words import BROKEN, texts_of, words_of
 
 REFUSED = "auth-refused"  # the reason where the client itself is refused: a person must mend it
 HOLD, LONGEST_HOLD = 2.0, 60.0  # seconds from a fetch that failed to the next one, doubled each time
@@ -54,7 +55,7 @@ class Grant:
         headers = {
             "User-Agent": self.agent,
             "Accept": "application/json",
-            "Accept-Encoding": "gzip, deflate",
+            "Accept-Encoding": ACCEPTED,
             "Content-Type": "application/x-www-form-urlencoded",
         }
         if in_body:
@@ -175,7 +176,7 @@ def _said(grant: Grant, body: bytes) -> str:
 def _table(body: bytes) -> dict[str, Any]:
     try:
         told = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN:
         return {}
     return told if isinstance(told, dict) else {}
 

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from collector.errors import Problem
 
 # Keys that users of a later version have in their files.
-_LATER = (*("min_free", "notify", "allow_remote"),)
+_LATER = ("min_free", "notify", "allow_remote")
 _PASSWORD = re.compile(r"//[^/@]+@")
 _TABLE, _LIST, _WHOLE, _NUMBER = "a table, as in { key = … }", 'a list, as in ["…"]', "a whole number", "a number"
 _EXPECTED = {  # by pydantic's name of the fault

@@ -18,11 +18,14 @@ from collector.sources import declared, links, pages
 from collector.sources.auth import Grant
 from collector.sources.mask import Mask, maskable
 from collector.sources.spec import Spec
+from collector.sources.unpack import ACCEPTED
 from collector.sources.values import PLACE
 
 LONGEST_URL = 8_000
+AGENT = f"collector/{__version__}"
 # Keys of a source that change neither what is asked nor how it is read.
-HOW_OFTEN = {"use", "limit", "window", "budget", "per_call", "cost", "price", "parallel"} | {
+HOW_OFTEN = {
+    *("use", "limit", "window", "budget", "per_call", "cost", "price", "parallel"),
     *("recollect", "columns", "column", "feed", "max_children"),
 }
 
@@ -30,9 +33,9 @@ _AUTHORITY = re.compile(r"[A-Za-z]+://[^/?#]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _OURS = {
-    "User-Agent": f"collector/{__version__}",
+    "User-Agent": AGENT,
     "Accept": "application/json",
-    "Accept-Encoding": "gzip, deflate",
+    "Accept-Encoding": ACCEPTED,
 }
 
 _encode = partial(quote, safe="")
@@ -183,7 +186,7 @@ class Endpoint:
         if auth is None:
             return None
         agent = str(self._all_headers()["User-Agent"])
-        own = _OURS["User-Agent"] if PLACE.search(agent) else agent  # an ID or a secret is for the API alone
+        own = AGENT if PLACE.search(agent) else agent  # an ID or a secret is for the API alone
         scope = auth.scope and "".join(self._cut(auth.scope))
         return Grant(auth.url, "".join(self._cut(auth.id)), "".join(self._cut(auth.secret)), scope, own)
 

@@ -8,18 +8,16 @@ from typing import Any
 import msgspec
 
 from collector import model
+from collector.budget.permit import NO_PERMIT_DELAY
 from collector.errors import NoPermit, RequestError
-from collector.model import RETRY_LATER, Found, Item
+from collector.model import LONGEST_LATER, RETRY_LATER, Found, Item
 from collector.sources import raised
 from collector.sources.answer import Good, Later, Reading, Stopped, Unreadable
 from collector.sources.spec import Spec
-from collector.sources.values import compiled, is_plain
-from collector.sources.words import clean, slug
+from collector.sources.tree import CannotTell, finder
+from collector.sources.words import clean, code
 
 LONGEST_TRACEBACK = 8_000  # characters
-LONGEST_LATER = 30 * 86_400.0  # seconds
-NO_PERMIT_DELAY = 1.0  # seconds
-_LONGEST_REASON = 40
 
 _encode = msgspec.json.Encoder().encode
 
@@ -76,7 +74,7 @@ class Returned:
         """The item's own ID as text; None where it has none."""
         if self._path == "@index":
             return None
-        match _at(value, self._path):
+        match finder(self._path)(value):
             case None:
                 return None
             case bool() | float() as odd:
@@ -123,12 +121,12 @@ def told(asked: str, error: BaseException) -> Ended:
             return Ended(Stopped(*_words(reason, "", "stopped")))
         case NoPermit():
             return Ended(Later(NO_PERMIT_DELAY, "no-permit", inert(str(error))))
-        case Unfit(reason=reason, detail=detail):
+        case Unfit(reason=reason, detail=detail) | CannotTell(reason=reason, detail=detail):
             return Ended(Unreadable(reason, inert(detail)))
         case RequestError(reason=reason):
             return Ended(Unreadable(reason, inert(str(error))), _trace(error))
     last = traceback.format_exception_only(error)[-1]
-    return Ended(Unreadable(_code(type(error).__name__, "exception"), inert(last)), _trace(error))
+    return Ended(Unreadable(code(type(error).__name__, "exception"), inert(last)), _trace(error))
 
 
 def inert(text: str) -> str:
@@ -143,12 +141,8 @@ def _settled(asked: str, lost: model.Gone | model.Invalid) -> Ended:
 def _words(reason: str, detail: str, default: str) -> tuple[str, str]:
     """A short code, and what it cannot hold of the words that were said."""
     reason, detail = str(reason), str(detail)
-    code = _code(reason, default)
-    return code, inert(detail if code == reason else f"{reason}: {detail}" if detail else reason)
-
-
-def _code(word: str, default: str) -> str:
-    return slug(word)[:_LONGEST_REASON].strip("-") or default
+    short = code(reason, default)
+    return short, inert(detail if short == reason else f"{reason}: {detail}" if detail else reason)
 
 
 def _trace(error: BaseException) -> str:
@@ -156,14 +150,6 @@ def _trace(error: BaseException) -> str:
     own = error.__traceback__.tb_next if error.__traceback__ else None
     text = "".join(traceback.format_exception(type(error), error, own))
     return text[-LONGEST_TRACEBACK:].encode("utf-8", "replace").decode()
-
-
-def _at(value: Any, path: str) -> Any:
-    if not is_plain(path):
-        return compiled(path).search(value)
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
 
 
 def _body(value: dict[Any, Any], where: str) -> str:

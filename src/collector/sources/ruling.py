@@ -5,11 +5,9 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import msgspec
-
 from collector.sources.rules import Do, OnRule
 from collector.sources.spec import Spec
-from collector.sources.tree import CannotTell, decoded, finder
+from collector.sources.tree import CannotTell, as_text, decoded, finder
 from collector.sources.words import word_of
 
 
@@ -58,9 +56,5 @@ def _fitting(rules: tuple[OnRule, ...], body: _Body, *, alone: bool) -> Iterator
         there = body.at(rule.at) if rule.at is not None else None
         if rule.at is not None and there is None:
             continue
-        if rule.match is None or re.search(rule.match, body.text if rule.at is None else _text(there)):
+        if rule.match is None or re.search(rule.match, body.text if rule.at is None else as_text(there)):
             yield Ruling(rule.do, word_of(there))
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -10,10 +10,9 @@ from jmespath.parser import ParsedResult
 from msgspec import Raw
 
 from collector.sources.values import compiled, is_plain
-from collector.sources.words import clean, words_of
+from collector.sources.words import BROKEN, clean, words_of
 
 LOST = rb"\ufffd"  # what stands where a text was cut within a character
-BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what a body that is no JSON raises
 
 _SHAPES: dict[type, str] = {dict: "an object", list: "a list"}
 _TABLE = msgspec.json.Decoder(dict[str, Raw])
@@ -61,6 +60,11 @@ def id_text(value: Any) -> str | None:
     if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
         return str(value)
     return None
+
+
+def as_text(value: Any) -> str:
+    """A text as it is, and anything else in JSON."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def is_error(tree: Any) -> bool:

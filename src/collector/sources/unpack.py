@@ -4,6 +4,7 @@ import zlib
 
 from collector.errors import RequestError
 
+ACCEPTED = "gzip, deflate"  # what a request says that its answer may be packed in
 _MOST_MEMBERS = 16  # of one gzip body; a body of empty members would keep the loop busy for nothing
 
 

@@ -7,6 +7,8 @@ import msgspec
 
 from collector.sources.spec import Spec
 
+BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what a body that is no JSON raises
+
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _NO_SLUG = re.compile(r"[^a-z0-9._-]+")
@@ -22,7 +24,12 @@ def reason_for(spec: Spec, word: str, default: str) -> str:
     for known in (word, last):
         if known in spec.reasons:
             return spec.reasons[known]
-    return slug(last)[:_LONGEST_REASON] or default
+    return code(last, default)
+
+
+def code(text: str, default: str) -> str:
+    """A reason made of a text, at most 40 characters long; the default where nothing is left of it."""
+    return slug(text)[:_LONGEST_REASON].strip("-") or default
 
 
 def slug(text: str) -> str:
@@ -43,7 +50,7 @@ def words_of(body: bytes) -> str:
         return clean(title[1]) if title else "an HTML page" if "<html" in start.lower() else clean(start)
     try:
         told = joined(texts_of(msgspec.json.decode(body)))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except BROKEN:
         told = ""
     return told or clean(start)
 

@@ -13,12 +13,13 @@ import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
-from collector import __version__, quantity
+from collector import quantity
 from collector.errors import RequestError
 from collector.model import Doing
 from collector.sources.answer import Answer
-from collector.sources.request import Request
+from collector.sources.request import AGENT, Request
 from collector.sources.returned import inert
+from collector.sources.unpack import ACCEPTED
 
 LONGEST_WORD = 200  # characters of a progress text, and of an ID beside it
 _VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -219,10 +220,10 @@ def _request(
         raise RequestError("malformed", f"an address that cannot be read: {error}") from error
     if where.scheme not in ("http", "https") or not where.host:
         raise RequestError("malformed", "an address that is neither http nor https")
-    sent = CIMultiDict({"User-Agent": f"collector/{__version__}"})
+    sent = CIMultiDict({"User-Agent": AGENT})
     body = _body(json, data, sent)
     sent.update(headers or {})
-    sent["Accept-Encoding"] = "gzip, deflate"  # what can be unpacked, with a cap
+    sent["Accept-Encoding"] = ACCEPTED  # whatever the function says
     seconds = quantity.seconds(timeout) if isinstance(timeout, str) else float(timeout)
     return Request(method.upper(), where, sent, body), seconds
 

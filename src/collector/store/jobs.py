@@ -9,6 +9,7 @@ import msgspec
 from collector.clock import Clock, stamp
 from collector.model import (
     ABSENT,
+    LONGEST_LATER,
     OPEN,
     RETRY_LATER,
     Attempt,
@@ -32,7 +33,6 @@ from collector.store.children import Children
 from collector.store.database import Database, Row, Write, json_text
 
 LONGEST_DELAY = 300.0  # seconds; a row due later than this was written while the clock was wrong
-LONGEST_LATER = 30 * 86_400.0  # seconds; the same for a row whose function asked for a later time
 LOOK_FAR = 60.0  # seconds between two looks for such rows, where rows that may be due days ahead lie among them
 DUE_SINCE = 0.2  # seconds; what became due between two reads is looked for once more
 MOST_ATTEMPTS_KEPT = 20  # of one job

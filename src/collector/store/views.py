@@ -52,14 +52,14 @@ class Views:
         return made, [name for name in dropped if name not in wanted]
 
 
-def is_plain(path: str) -> bool:
-    """True for names with dots between them and places in lists, `a.b[0]."c-d"`: what SQLite can follow."""
+def can_follow(path: str) -> bool:
+    """True for what SQLite can follow: names with dots between them and places in lists, `a.b[0]."c-d"`."""
     return len(path) <= _LONGEST_PATH and _PLAIN.fullmatch(path) is not None
 
 
 def is_id(name: str, path: str, key: str) -> bool:
     """True for a column that holds an ID, by its name, by the last name of its path, or since it is the item's own."""
-    last = [found[1].strip('"') for found in _STEP.finditer(path) if found[1]][-1:] if is_plain(path) else []
+    last = [found[1].strip('"') for found in _STEP.finditer(path) if found[1]][-1:] if can_follow(path) else []
     return path == key or any(_ID_NAME.fullmatch(word) for word in (name, *last))
 
 
@@ -67,7 +67,7 @@ def sql(view: View) -> str:
     """The statement that makes a view. Columns whose path is no plain one are for exports only."""
     columns = [_quoted(name) for name in FIXED]
     for name, path in view.columns.items():
-        if is_plain(path):
+        if can_follow(path):
             value = own_text(path) if is_id(name, path, view.key) else _value(path)
             columns.append(f"{value} AS {_quoted(name)}")
     where = f"source = {_literal(view.source)}"
