@@ -11,6 +11,8 @@ from collector.errors import Problem
 
 # Keys that users of a later version have in their files.
 _LATER = ("min_free", "notify", "allow_remote")
+TABLE = "[table]"  # the tag of a form among others that a value may have
+_NOT_WRITTEN = ("[key]", TABLE)  # of a key as pydantic names it
 _PASSWORD = re.compile(r"//[^/@]+@")
 _TABLE, _LIST, _WHOLE, _NUMBER = "a table, as in { key = … }", 'a list, as in ["…"]', "a whole number", "a number"
 _EXPECTED = {  # by pydantic's name of the fault
@@ -38,7 +40,7 @@ def problems_of(error: ValidationError, where: str) -> list[Problem]:
 
 
 def _problem(fault: ErrorDetails, where: str) -> Problem:
-    key = ".".join([where, *(str(part) for part in fault["loc"] if part != "[key]")]).strip(".")
+    key = ".".join([where, *(str(part) for part in fault["loc"] if part not in _NOT_WRITTEN)]).strip(".")
     shown = "(not there)" if fault["type"] == "missing" else repr(fault["input"])
     return Problem(key, _PASSWORD.sub("//***@", shown) if key.endswith(".url") else shown, _expected(fault))
 

@@ -3,9 +3,10 @@
 from enum import StrEnum
 from typing import Annotated, Literal, assert_never
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from collector import quantity
+from collector.sources.fault import TABLE
 from collector.sources.values import Currency, Name, OneLine, OwnUrl, Path, Rate, Strict, TextOrWhole, searched_for
 
 
@@ -30,6 +31,20 @@ class NextRule(Strict):
     at: Path = Field(alias="from")
     to: Name
     start: TextOrWhole | None = None  # what the parameter is for the first page
+
+
+def _form(value: object) -> str | None:
+    return "link" if value == "link" else TABLE if isinstance(value, dict | NextRule) else None
+
+
+Following = Annotated[
+    Annotated[Literal["link"], Tag("link")] | Annotated[NextRule, Tag(TABLE)],
+    Discriminator(
+        _form,
+        custom_error_type="next",
+        custom_error_message='"link" (the Link header), or a table { from = …, to = … }',
+    ),
+]
 
 
 class Do(StrEnum):

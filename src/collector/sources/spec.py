@@ -12,7 +12,7 @@ from collector.budget.limit import Unit
 from collector.errors import Problem
 from collector.sources import declared
 from collector.sources.fault import problems_of
-from collector.sources.rules import Auth, Feed, GoneRule, NextRule, OnRule, Price, Recollect, how_often
+from collector.sources.rules import Auth, Feed, Following, GoneRule, OnRule, Price, Recollect, how_often
 from collector.sources.values import (
     MOST,
     PLACE,
@@ -60,7 +60,7 @@ class Spec(Strict):
     gone: GoneRule | None = None
     reasons: dict[str, Annotated[str, Field(min_length=1)]] = {}
     on: Annotated[tuple[OnRule, ...], Field(strict=False)] = ()
-    next: Literal["link"] | NextRule | None = None
+    next: Following | None = None
     max_pages: Annotated[int, Field(ge=1, le=MOST)] | None = None
     feed: Annotated[Feed | None, written(Feed.parse, 'a text, as in "x_followers.id"')] = Field(
         default=None, alias="from"
@@ -126,11 +126,14 @@ class Spec(Strict):
 
 
 def read(name: str, table: Mapping[str, Any]) -> tuple[Spec | None, list[Problem]]:
-    """The source that a table declares, or every problem of the table at once."""
+    """The source that a table declares, or every problem of the table at once; what is wrong by itself is not told
+    once more for what it contradicts."""
     where = f"source.{name}"
     problems = declared.contradictions(where, table)
     try:
         spec = Spec.model_validate(table)
     except ValidationError as error:
-        return None, problems_of(error, where) + problems
+        faults = problems_of(error, where)
+        told = {fault.key for fault in faults}
+        return None, faults + [problem for problem in problems if problem.key not in told]
     return (None if problems else spec), problems
