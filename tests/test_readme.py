@@ -210,11 +210,21 @@ def assert_the_pinned_keys_are_there(status: dict[str, Any]) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_the_demo_says_what_the_readme_shows(tmp_path: Path) -> None:
-    """What `make demo` runs; numbers may differ, for they hang on the machine."""
+    """What `make demo` runs: the books balance within the limits, and every file is where it is said to be. Other
+    numbers may differ, for they hang on the machine."""
     [shown] = [shown for command, shown in commands(README) if command == "make demo"]
     done = subprocess.run(["collector", "demo"], cwd=tmp_path, env=ENV, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     Reader(tmp_path).compare("collector demo", without_numbers(shown), without_numbers(done.stdout))
+    assert "3,042 = 3,000 IDs + 37 repeats + 5 refused" in done.stdout
+    assert "balanced" in done.stdout
+    assert "no window saw more than its limit, by the API's own log" in done.stdout
+    batch = tmp_path / "collector-demo/batches/0001-election-tweets"
+    for name in ("election-tweets.csv", "receipt.txt", "refused.csv", "found.jsonl", "gone.csv", "report.md"):
+        assert (batch / name).stat().st_size
+        assert name in done.stdout
+    for line in (tmp_path / "collector-demo/collector.log").read_text().splitlines():
+        assert json.loads(line)["level"] in ("info", "warning")
 
 
 def without_numbers(text: str) -> str:

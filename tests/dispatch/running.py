@@ -8,6 +8,7 @@ from typing import Any
 
 from collector.budget.ledger import Ledger
 from collector.clock import Clock
+from collector.dispatch.breaker import PROBE_EVERY
 from collector.dispatch.crew import Crew
 from collector.dispatch.dispatcher import Dispatcher
 from collector.model import BatchState
@@ -66,14 +67,20 @@ class Running:
 
 @asynccontextmanager
 async def dispatching(
-    root: Path, specs: dict[str, Spec], consumers: int = 16, clock: Clock | None = None
+    root: Path,
+    specs: dict[str, Spec],
+    consumers: int = 16,
+    clock: Clock | None = None,
+    probe_every: float = PROBE_EVERY,
 ) -> AsyncIterator[Running]:
     """Dispatch over a store in `root`, ended on leaving as a kill would end it: without any farewell."""
     clock = clock or Clock()
     ledger = Ledger.open(root / "ledger", clock, consumers)
     async with stores.opened(root / "collector.db", clock) as store, Client() as client:
         ended, crew = asyncio.Event(), Crew()
-        running = Running(store, Dispatcher(store, ledger, client, clock, ended.set, crew), ledger)
+        running = Running(
+            store, Dispatcher(store, ledger, client, clock, ended.set, crew, probe_every=probe_every), ledger
+        )
         running.ended = ended
         running.declare(specs)
         async with asyncio.TaskGroup() as group:

@@ -11,6 +11,7 @@ from collector.rehearsal.posts import NO_FAULTS, Fate, Faults
 from .running import dispatching, packed, single
 
 DAY = 86_400.0
+SOON = 0.25  # seconds from one probe to the next
 IDS = [str(1_500_000_000_000_000_000 + 7919 * n) for n in range(1000)]
 
 
@@ -87,7 +88,7 @@ async def test_poison_ids_fail_after_their_tries_and_the_batch_ends(tmp_path: Pa
     faults = Faults(deleted=0, protected=0, suspended=0, absent=0, other=0, poison=poison)
     async with (
         StandIn(fast(faults)) as api,
-        dispatching(tmp_path, {"posts": single(api.url, tries=2)}) as running,
+        dispatching(tmp_path, {"posts": single(api.url, tries=2)}, probe_every=SOON) as running,
     ):
         batch = await running.add(IDS[:60])
         await running.finished(batch)
@@ -172,11 +173,12 @@ async def test_an_outage_costs_no_attempt_and_ends_by_itself(tmp_path: Path) -> 
         assert running.store.books.of(batch.id).count(State.FOUND) == 50
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(60)
 async def test_an_outage_after_good_answers_makes_nobody_fail(tmp_path: Path) -> None:
     """Calls in the air when the API goes away, with one try each, are found when it is back."""
-    async with StandIn(fast(NO_FAULTS)) as api, dispatching(tmp_path, {"posts": single(api.url, tries=1)}) as running:
+    async with (
+        StandIn(fast(NO_FAULTS)) as api,
+        dispatching(tmp_path, {"posts": single(api.url, tries=1)}, probe_every=SOON) as running,
+    ):
         batch = await running.add(IDS[:400])
         await api.verdicts.reached(100)
         api.down = True
@@ -186,35 +188,31 @@ async def test_an_outage_after_good_answers_makes_nobody_fail(tmp_path: Path) ->
         assert running.store.books.of(batch.id).count(State.FOUND) == 400
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(120)
 async def test_bad_ids_that_are_asked_last_end_too(tmp_path: Path) -> None:
     """With nothing else left to ask, an ID that is known to be found tells that the API is there."""
     poison = frozenset(IDS[40:48])
     faults = Faults(deleted=0, protected=0, suspended=0, absent=0, other=0, poison=poison)
     async with (
         StandIn(fast(faults)) as api,
-        dispatching(tmp_path, {"posts": single(api.url, tries=2, parallel=1)}) as running,
+        dispatching(tmp_path, {"posts": single(api.url, tries=2, parallel=1)}, probe_every=SOON) as running,
     ):
         batch = await running.add(IDS[:48])
         await running.finished(batch)
         assert running.store.books.of(batch.id).reasons == {(State.FAILED, "http-500"): len(poison)}
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(120)
 async def test_a_bad_id_in_every_pack_keeps_nobody_from_being_found(tmp_path: Path) -> None:
     """One ID in ten spoils its pack of a hundred, and nothing was ever found before."""
-    poison = frozenset(IDS[:400:10])
+    poison = frozenset(IDS[:200:10])
     faults = Faults(deleted=0, protected=0, suspended=0, absent=0, other=0, poison=poison)
     async with (
         StandIn(fast(faults)) as api,
-        dispatching(tmp_path, {"posts": packed(api.url, tries=2)}) as running,
+        dispatching(tmp_path, {"posts": packed(api.url, tries=2)}, probe_every=SOON) as running,
     ):
-        batch = await running.add(IDS[:400])
+        batch = await running.add(IDS[:200])
         await running.finished(batch)
         account = running.store.books.of(batch.id)
-        assert (account.count(State.FOUND), account.count(State.FAILED)) == (360, 40)
+        assert (account.count(State.FOUND), account.count(State.FAILED)) == (180, 20)
 
 
 async def test_a_dead_endpoint_does_not_stop_another_of_its_host(tmp_path: Path) -> None:

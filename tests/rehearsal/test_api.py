@@ -20,21 +20,10 @@ from collector.rehearsal.api import Settings, StandIn
 from collector.rehearsal.posts import NO_FAULTS, Fate, Faults
 from collector.rehearsal.verdicts import Verdicts
 
+from .wire import Turned
+
 QUIET = Settings(latency=(0.0, 0.0), faults=NO_FAULTS)
 ONE = "/2/tweets/1511524316483141632"
-
-
-class Set(Clock):
-    """Two clocks that stand where a test puts them."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def wall(self) -> float:
-        return 1_800_000_000.25 + self.now
-
-    def mono(self) -> float:
-        return 50.0 + self.now
 
 
 @asynccontextmanager
@@ -74,7 +63,7 @@ async def test_a_list_and_a_single_post_are_answered_as_the_fates_say() -> None:
 
 async def test_the_limit_headers_tell_the_window() -> None:
     """Limit, remaining and the reset in epoch seconds, rounded up, on good answers and on the 429; no Retry-After."""
-    clock = Set()
+    clock = Turned()
     async with serving(Settings(latency=(0.0, 0.0), faults=NO_FAULTS, limit=2, window=900), clock) as (_, session):
         seen = []
         for clock.now in (0.0, 10.0, 20.0, 900.0):
@@ -111,7 +100,7 @@ async def test_each_credential_and_endpoint_has_its_own_window() -> None:
 async def test_headers_can_be_left_off_and_retry_after_put_on() -> None:
     """A silent server says nothing on its answers; Retry-After stands on a 429 only."""
     settings = Settings(limit=1, window=60, latency=(0.0, 0.0), faults=NO_FAULTS, headers=False, retry_after=True)
-    async with serving(settings, Set()) as (_, session), session.get(ONE) as good, session.get(ONE) as told:
+    async with serving(settings, Turned()) as (_, session), session.get(ONE) as good, session.get(ONE) as told:
         assert not [name for name in (*good.headers, *told.headers) if name.lower().startswith("x-rate-limit")]
         assert "Retry-After" not in good.headers
         assert (told.status, told.headers["Retry-After"]) == (429, "60")

@@ -1,9 +1,6 @@
 """The demo, and the audit that ends it."""
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -50,24 +47,6 @@ GOOD = Audit(
     faulty=1,
     seconds=6.0,
 )
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(120)
-def test_the_demo_ends_with_balanced_books_within_the_limits(tmp_path: Path) -> None:
-    """As a process of its own, in under a minute, with every file where it is said to be."""
-    command = [sys.executable, "-m", "collector", "demo", "--folder", "here"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "3,042 = 3,000 IDs + 37 repeats + 5 refused" in done.stdout
-    assert "balanced" in done.stdout
-    assert "no window saw more than its limit, by the API's own log" in done.stdout
-    batch = tmp_path / "here/batches/0001-election-tweets"
-    for name in ("election-tweets.csv", "receipt.txt", "refused.csv", "found.jsonl", "gone.csv", "report.md"):
-        assert (batch / name).stat().st_size
-        assert name in done.stdout
-    for line in (tmp_path / "here/collector.log").read_text().splitlines():
-        assert json.loads(line)["level"] in ("info", "warning")
 
 
 def test_a_good_audit_is_balanced_and_within() -> None:

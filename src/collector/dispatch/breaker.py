@@ -9,10 +9,10 @@ PROBE_EVERY = 5.0  # seconds
 
 
 class Breaker:
-    """Closed: calls go. Open: one probe at most each 5 s goes, and the first good answer closes it."""
+    """Closed: calls go. Open: one probe at most `every` so many seconds goes, and the first good answer closes it."""
 
-    def __init__(self, origin: str) -> None:
-        self.origin = origin
+    def __init__(self, origin: str, every: float = PROBE_EVERY) -> None:
+        self.origin, self._every = origin, every
         self._failures = 0
         self._trips_at = TRIPS_AT
         self._next_probe = 0.0
@@ -42,7 +42,7 @@ class Breaker:
             return False
         now = asyncio.get_running_loop().time()
         self._closed.clear()
-        self._next_probe = now + PROBE_EVERY
+        self._next_probe = now + self._every
         return True
 
     async def passable(self) -> None:
@@ -60,5 +60,5 @@ class Breaker:
         now = asyncio.get_running_loop().time() if now is None else now
         if now < self._next_probe:
             return False
-        self._next_probe = now + PROBE_EVERY
+        self._next_probe = now + self._every
         return True

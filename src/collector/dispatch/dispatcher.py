@@ -10,7 +10,7 @@ import structlog
 from collector.budget.ledger import Ledger
 from collector.clock import Clock
 from collector.dispatch import retry
-from collector.dispatch.breaker import Breaker
+from collector.dispatch.breaker import PROBE_EVERY, Breaker
 from collector.dispatch.consumer import Consumer
 from collector.dispatch.crew import Crew
 from collector.dispatch.feeder import Feeder
@@ -56,9 +56,11 @@ class Dispatcher:
         ended: Callable[[], None],
         crew: Crew,
         workers: Workers | None = None,
+        probe_every: float = PROBE_EVERY,
     ) -> None:
         self._store, self._ledger, self._client, self._clock, self._crew = store, ledger, client, clock, crew
         self._workers = workers or Workers()
+        self._probe_every = probe_every  # seconds, while an origin is down
         self._random = Random()  # noqa: S311 - for jitter
         self._teams: dict[str, Team] = {}
         self._taken: defaultdict[str, Taken] = defaultdict(Taken)  # by source, of sources that are gone too
@@ -156,7 +158,7 @@ class Dispatcher:
 
     def _team(self, name: str, endpoint: Endpoint) -> Team:
         # A breaker for each source, not for each origin: where one endpoint fails, others of its host go on.
-        breaker = Breaker(endpoint.spec.origin)
+        breaker = Breaker(endpoint.spec.origin, self._probe_every)
         lane = Lane(name, endpoint, breaker, self._taken[name], self._store.batches.is_open)
         # What was put off by an earlier process may be due as late as that.
         late = self._clock.wall() + retry.LONGEST if _any_delayed(self._store, name) else 0.0
@@ -200,5 +202,7 @@ def _state(lane: Lane, doing: tuple[Doing, ...]) -> SourceLive:
     if lane.stopped is not None:
         return SourceLive("stopped", lane.stopped, doing)
     if not lane.breaker.closed:
-        return SourceLive("down", f"{lane.breaker.origin} does not answer as it should; one probe each 5 s goes")
+        return SourceLive(
+            "down", f"{lane.breaker.origin} does not answer as it should; one probe each {PROBE_EVERY:g} s goes"
+        )
     return SourceLive("running", None, doing)
