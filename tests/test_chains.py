@@ -110,13 +110,13 @@ def assert_the_lists_are_whole(run: Service) -> None:
         ("x_followers", False, "finished"),
         ("x_replies", False, "finished"),
     ]
-    followers = {(seed, follower) for seed in SEEDS for follower in world.followers_of(seed)}
+    followers = {(seed, follower) for seed in SEEDS for follower in world.users.followers(seed)}
     assert listed(run, "x_followers") == followers
     asked = {follower for _, follower in followers}
     made = run.rows("SELECT key FROM jobs JOIN batches ON id = batch WHERE source = 'x_follower_posts'")
     assert sorted(key for (key,) in made) == sorted(asked)
-    assert listed(run, "x_follower_posts") == {(user, post) for user in asked for post in world.posts_of(user)}
-    assert listed(run, "x_replies") == {(seed, reply) for seed in SEEDS for reply in world.replies_to(seed)}
+    assert listed(run, "x_follower_posts") == {(user, post) for user in asked for post in world.users.posts(user)}
+    assert listed(run, "x_replies") == {(seed, reply) for seed in SEEDS for reply in world.users.replies(seed)}
     kept = run.rows("SELECT batch, state, sum(jobs) FROM counts WHERE jobs > 0 GROUP BY 1, 2 ORDER BY 1, 2")
     assert kept == run.rows("SELECT batch, state, count(*) FROM jobs GROUP BY 1, 2 ORDER BY 1, 2")
     assert run.rows("SELECT count(*) FROM jobs WHERE state NOT IN ('found', 'gone')") == [(0,)]

@@ -91,7 +91,7 @@ async def test_hard_case_7_a_long_list_goes_on_after_a_restart_and_after_its_cur
         async with dispatching(tmp_path, {"followers": spec}) as running:
             await running.finished(batch)
             stored = [item.key async for page in running.store.items.of_job(batch.id, SEED) for item in page]
-            assert sorted(stored) == sorted(api.world.followers_of(SEED))
+            assert sorted(stored) == sorted(api.world.users.followers(SEED))
             assert running.store.batches.get(batch.id).items == len(stored) == 1_500
         assert "" in [verdict.cursor for verdict in list(api.verdicts)[asked:]]
 

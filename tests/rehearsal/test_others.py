@@ -71,7 +71,7 @@ async def test_a_link_header_leads_through_a_list(link: str) -> None:
             assert 1 <= len(ids) <= 80
             assert path.startswith({"absolute": f"{api.url}/", "relative": "/"}[link]) or not path
             found += ids
-        assert found == list(api.world.followers_of("12"))
+        assert found == list(api.world.users.followers("12"))
         assert list(api.verdicts)[-1].cursor
 
 

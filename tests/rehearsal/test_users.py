@@ -106,13 +106,13 @@ def test_lists_of_hidden_users_are_refused_in_words_of_id() -> None:
 def test_what_a_user_has_is_declared() -> None:
     """By ID, or between two numbers; posts as far back as X's list goes; a hidden user's lists hold nothing."""
     world = World(NO_FAULTS, NAMED)
-    assert (len(world.followers_of("7")), len(world.followers_of("0"))) == (12, 0)
-    assert len(world.posts_of("7")) == NEWEST
-    assert len(world.replies_to("9")) == 3
-    assert 0 <= len(world.following_of("9")) <= 100
+    assert (len(world.users.followers("7")), len(world.users.followers("0"))) == (12, 0)
+    assert len(world.users.posts("7")) == NEWEST
+    assert len(world.users.replies("9")) == 3
+    assert 0 <= len(world.users.following("9")) <= 100
     for hidden in "1234568":
-        assert not world.followers_of(hidden)
-        assert not world.posts_of(hidden)
+        assert not world.users.followers(hidden)
+        assert not world.users.posts(hidden)
     metrics = world.users.user("7").public_metrics
     assert (metrics["followers_count"], metrics["tweet_count"]) == (12, 5_000)
 

@@ -15,7 +15,7 @@ async def test_a_list_of_users_gives_all_of_them_once(what: str) -> None:
     settings = crowded(**{what: Count(of={SEED: 2_345})}, short=0.3, empty=0.2)
     async with serving(settings) as (api, session):
         found = await pages(session, f"/2/users/{SEED}/{what}", {"max_results": "100"})
-        expected = api.world.followers_of(SEED) if what == "followers" else api.world.following_of(SEED)
+        expected = api.world.users.followers(SEED) if what == "followers" else api.world.users.following(SEED)
         assert joined(found) == list(expected)
         assert {0, 100} < {len(page) for page in found}
         assert api.verdicts.total == len(found)
@@ -35,7 +35,7 @@ async def test_a_list_of_a_million_can_be_entered_at_once() -> None:
 async def test_a_timeline_gives_each_post_once_by_its_author() -> None:
     """All the posts that the world tells of, newest first; those before and after an ID too."""
     async with serving(crowded(posts=Count(of={SEED: 317}), short=0.3, empty=0.2)) as (api, session):
-        path, posts = f"/2/users/{SEED}/tweets", list(api.world.posts_of(SEED))
+        path, posts = f"/2/users/{SEED}/tweets", list(api.world.users.posts(SEED))
         assert joined(await pages(session, path, {"max_results": "50"})) == posts
         _, body = await told(session, path, max_results="5", expansions="author_id")
         if body.get("data"):
@@ -49,14 +49,14 @@ async def test_a_timeline_gives_each_post_once_by_its_author() -> None:
 async def test_the_replies_to_a_user_are_searched_for() -> None:
     """By name and by number, paged by either parameter; each answers a post of the user."""
     async with serving(crowded(replies=Count(of={SEED: 123}), posts=Count(5, 5), short=0.2)) as (api, session):
-        expected = list(api.world.replies_to(SEED))
+        expected = list(api.world.users.replies(SEED))
         for user, to in ((SEED, "next_token"), (name_of(SEED), "pagination_token")):
             params = {"query": f"to:{user} is:reply", "max_results": "20"}
             assert joined(await pages(session, "/2/tweets/search/recent", params, to)) == expected
         assert {verdict.ids for verdict in api.verdicts} == {(SEED,), (name_of(SEED),)}
         reply = api.world.reply_to(SEED, expected[0])
         assert reply.in_reply_to_user_id == SEED
-        assert reply.referenced_tweets[0]["id"] in api.world.posts_of(SEED)
+        assert reply.referenced_tweets[0]["id"] in api.world.users.posts(SEED)
 
 
 @pytest.mark.parametrize(

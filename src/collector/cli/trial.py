@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
@@ -30,7 +29,6 @@ from collector.sources.answer import (
     Stopped,
     Unreadable,
 )
-from collector.sources.mask import maskable
 from collector.sources.request import Endpoint, Request
 from collector.sources.words import BROKEN
 
@@ -46,7 +44,6 @@ class Trial:
 
     source: str
     endpoint: Endpoint
-    secrets: Mapping[str, Secret]
     keys: tuple[str, ...]
     refused: tuple[str, ...]  # IDs given that do not match the pattern
     request: Request | None = None
@@ -72,11 +69,7 @@ class Trial:
         return text if masked == plain else masked
 
     def _masked(self, text: str) -> str:
-        text = self.endpoint.masked(text.encode()).decode(errors="replace")
-        for name in self.endpoint.spec.secrets:
-            value = json.dumps(self.secrets[name].reveal())[1:-1]  # as it stands within JSON
-            text = text.replace(value, "***") if maskable(value) else text
-        return text
+        return self.endpoint.masked(text.encode()).decode(errors="replace")
 
 
 def facts(trial: Trial, service: str | None) -> dict[str, Any]:

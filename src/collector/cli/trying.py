@@ -64,7 +64,7 @@ def _made(config: Config, source: str, spec: Spec, ids: tuple[str, ...]) -> Tria
         raise UsageError(f"nothing to ask: no ID given matches the id pattern of {source}, {spec.id!r}")
     endpoint = Endpoint(spec, config.secrets)
     _expect_to_fit(source, endpoint, keys)
-    made = Trial(source, endpoint, config.secrets, keys, refused)
+    made = Trial(source, endpoint, keys, refused)
     try:
         shown = made.shown_request()
     except RequestError as error:

@@ -35,7 +35,7 @@ class Mastodon:
         if fate in (Fate.DELETED, Fate.SUSPENDED, Fate.BAD):
             return Reply(410 if fate is Fate.SUSPENDED else 404, b'{"error": "Record not found"}')
         ids = self._world.users.followers(account)
-        size = _limit(ask.query.get("limit"))
+        size = ask.limit(USUAL, MOST)
         at = _at(ask.query.get("max_id"), len(ids))
         cut = page(f"accounts {account}", range(len(ids)), at, size, self._cut)
         found = [self._account(key) for key in ids[cut.numbers.start : cut.numbers.stop]]
@@ -65,7 +65,3 @@ def _at(max_id: str | None, count: int) -> int:
         return 0
     above = -(-(int(max_id) - _FIRST_RANK) // _STEP)
     return min(max(count - above + 1, 0), count)
-
-
-def _limit(text: str | None) -> int:
-    return max(1, min(int(text), MOST)) if text and text.isdecimal() else USUAL

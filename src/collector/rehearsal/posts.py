@@ -4,7 +4,7 @@ Everything here is a pure function of an ID and the settings, so a test can comp
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
@@ -58,22 +58,6 @@ class World:
     def fate_of_any(self, key: str) -> Fate:
         """What becomes of an ID of another API, of whatever form."""
         return self._fates.of(key)
-
-    def followers_of(self, user: str) -> Sequence[str]:
-        """The IDs of all who follow a user, each once, in the order of the list; none where there is no list to see."""
-        return self.users.followers(user)
-
-    def following_of(self, user: str) -> Sequence[str]:
-        """The IDs of all whom a user follows, likewise."""
-        return self.users.following(user)
-
-    def posts_of(self, user: str) -> Sequence[str]:
-        """The IDs of all posts in a user's list, newest first."""
-        return self.users.posts(user)
-
-    def replies_to(self, user: str) -> Sequence[str]:
-        """The IDs of all replies that a search for a user finds, newest first."""
-        return self.users.replies(user)
 
     def many(self, keys: tuple[str, ...], authors: bool = False) -> Reply:
         """The answer to a lookup of a list; `authors` adds `includes.users`."""
@@ -141,7 +125,7 @@ class World:
 
     def reply_to(self, user: str, key: str) -> Post:
         """A reply to a user: to one of the posts in its list, where there are any."""
-        posts = self.posts_of(user)
+        posts = self.users.posts(user)
         answered = posts[bits(key) % len(posts)] if posts else key
         return msgspec.structs.replace(
             self.post(key),

@@ -29,15 +29,11 @@ class Reddit:
         there = [key for key, fate in fates.items() if fate in _SHOWN]
         after = ask.query.get("after", "")
         rest = there[there.index(after) + 1 :] if after in there else there
-        limit = _limit(ask.query.get("limit"))
+        limit = ask.limit(USUAL, MOST)
         things = [_thing(key, fates[key]) for key in rest[:limit]]
         more = "limit" in ask.query and len(rest) > limit
         data = {"after": rest[limit - 1] if more else None, "dist": len(things), "children": things, "before": None}
         return reply.good({"kind": "Listing", "data": data}, len(things))
-
-
-def _limit(text: str | None) -> int:
-    return max(1, min(int(text), MOST)) if text and text.isdecimal() else USUAL
 
 
 def _thing(key: str, fate: Fate) -> dict[str, object]:

@@ -21,6 +21,11 @@ class Ask(msgspec.Struct, frozen=True):
         """The values of a parameter that holds a list."""
         return tuple(self.query.get(parameter, "").split(","))
 
+    def limit(self, usual: int, most: int) -> int:
+        """How many objects are asked for: `usual` where nothing sensible is said, and never more than `most`."""
+        text = self.query.get("limit", "")
+        return max(1, min(int(text), most)) if text.isdecimal() else usual
+
 
 class Route(msgspec.Struct, frozen=True):
     """An endpoint with windows of its own."""

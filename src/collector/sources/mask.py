@@ -1,8 +1,8 @@
 """What must not show in words that are kept: the secrets of a source, and its tokens."""
 
+import json
 from collections import deque
 from collections.abc import Iterable
-from functools import partial
 from urllib.parse import quote
 
 from collector.sources.words import slug
@@ -10,8 +10,6 @@ from collector.sources.words import slug
 _KNOWN_BY = 8  # characters
 _SHORTEST = 6  # a shorter secret is found in any text
 _MOST_TOKENS = 4  # the latest; an answer speaks of the one that it was asked with
-
-_encode = partial(quote, safe="")
 
 
 def maskable(secret: str) -> bool:
@@ -32,10 +30,10 @@ class Mask:
             self.tokens.append(token)
 
     def masked(self, body: bytes) -> bytes:
-        """A body without the secrets, as they are and percent-encoded: some servers repeat the URL or a header."""
+        """A body without the secrets: some servers repeat the URL or a header."""
         for value in (*self._secrets, *self.tokens):
-            for form in {value.encode(), _encode(value).encode()}:
-                body = body.replace(form, b"***")
+            for form in _forms(value):
+                body = body.replace(form.encode(), b"***")
         return body
 
     def words(self, reason: str, detail: str) -> dict[str, str]:
@@ -44,3 +42,8 @@ class Mask:
         beginnings = [slug(value)[:_KNOWN_BY] for value in (*self._secrets, *self.tokens)]
         told = any(beginning and beginning in reason for beginning in beginnings)
         return {"reason": "masked" if told else reason, "detail": self.masked(detail.encode()).decode()}
+
+
+def _forms(value: str) -> set[str]:
+    """A text as it may stand in an answer: as it is, percent-encoded, within JSON."""
+    return {value, quote(value, safe=""), json.dumps(value)[1:-1]}
