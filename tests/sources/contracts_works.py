@@ -150,7 +150,8 @@ WIKIDATA = (
     ),
 )
 
-# NCBI: "The E-utilities In-Depth", NBK25499: `tool` and `email` should be in every request; a POST above about 200 IDs.
+# NCBI: "The E-utilities In-Depth", NBK25499: `tool` and `email` should be in every request; a POST above about 200 IDs,
+# 10,000 at most.
 
 
 def summaries(asked: Asked) -> dict[str, Any]:
@@ -169,7 +170,7 @@ PUBMED = (
         method="POST",
         form={
             "db": text("pubmed", required=True),
-            "id": ids("[1-9][0-9]*", 500),
+            "id": ids("[1-9][0-9]*", 10_000),
             "retmode": text("json", required=True),
             "version": text("2[.]0"),
             "tool": text(r"\S+", required=True),
