@@ -97,7 +97,7 @@ def test_a_secret_in_the_wrong_place_is_not_shown(tmp_path: Path, text: str) -> 
         ('price = { currency = "usd" }\n', 'expected three capital letters, as in "USD"'),
         ('[secret]\nk = { env = "9" }\n', "secret.k.env = ***: expected the name of an environment variable"),
         ('window = "x"\n', "source.posts.window = 'x': expected 'auto' or 'plain'"),
-        ('next = "x"\n', "source.posts.next = 'x': expected \"link\" (the Link header), or a table"),
+        ('next = "x"\n', "source.posts.next = 'x': expected \"link\", or a table, as in { from = …, to = … }"),
         ('next = { from = "a" }\n', "source.posts.next.to = (not there): expected a value"),
     ],
 )

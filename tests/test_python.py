@@ -197,13 +197,22 @@ def command(run: Service, *words: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_the_commands_know_a_function(tmp_path: Path, functions: IO[str]) -> None:
-    """`check` shows and imports it, `plan` counts a call an ID, the receipt and the report name it."""
+    """`check` shows and imports it, and `plan` counts a call an ID."""
     with service(tmp_path, NOBODY, table("quick", limit='["100/1s"]')) as run:
         assert "  made: annotate:quick, one ID a call, 100 calls in 1 s\n" in command(run, "check").stdout
         assert json.loads(command(run, "check", "--json").stdout)["sources"]["made"]["call"] == "annotate:quick"
         (tmp_path / "some.txt").write_text("1\n2\n3\n")
         planned = command(run, "plan", str(tmp_path / "some.txt"), "--source", "made")
         assert "requests       3, of one ID each" in planned.stdout
+        (tmp_path / "annotate.py").write_text("def other(work): ...")
+        refused = command(run, "check")
+        assert refused.returncode == 2
+        assert "which has other" in refused.stderr
+
+
+def test_the_files_of_a_batch_know_a_function(tmp_path: Path, functions: IO[str]) -> None:
+    """The receipt and the report name it, its objects are there, and a changed module wants a restart."""
+    with service(tmp_path, NOBODY, table("quick", limit='["100/1s"]')) as run:
         run.start()
         run.until("ready")
         drop(run, "1", "2", "3")
@@ -215,6 +224,3 @@ def test_the_commands_know_a_function(tmp_path: Path, functions: IO[str]) -> Non
         assert items == [{"id": key, "who": "us"} for key in ("1", "2", "3")]
         (tmp_path / "annotate.py").write_text(FUNCTIONS + "\nmore = 1\n")
         assert "restart" in command(run, "reload").stdout
-        (tmp_path / "annotate.py").write_text("def other(work): ...")
-        assert command(run, "check").returncode == 2
-        assert "which has other" in command(run, "check").stderr

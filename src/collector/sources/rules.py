@@ -42,7 +42,7 @@ Following = Annotated[
     Discriminator(
         _form,
         custom_error_type="next",
-        custom_error_message='"link" (the Link header), or a table { from = …, to = … }',
+        custom_error_message='"link", or a table, as in { from = …, to = … }',
     ),
 ]
 

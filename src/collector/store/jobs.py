@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 import msgspec
 
@@ -40,6 +40,9 @@ MOST_DETAIL = 500  # characters
 _ITEMS_A_STATEMENT = 200
 _NONE_SPENT = -1  # the tries spent before count no more: the list goes on, or begins anew
 _READ = "key, attempts, pack_max, reason, cursor"
+
+
+Entered: TypeAlias = tuple[Job, Outcome, Result]
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True):
@@ -131,8 +134,9 @@ class Jobs:
         async with self._database.write() as write:
             standing = await self._standing(write, (job for job, _, _ in asked))
             moved = [entry for entry in asked if _may_move(standing.get((entry[0].batch, entry[0].key)), entry[1])]
-            moved = [(job, await _ended(write, job, outcome), result) for job, outcome, result in moved]
-            changes = [self._change(job, outcome, result.source, now) for job, outcome, result in moved]
+            moved = [await _ended(write, entry) if _repeats(*entry[:2]) else entry for entry in moved]
+            at = stamp(now)
+            changes = [self._change(job, outcome, result.source, now, at) for job, outcome, result in moved]
             await write.change(
                 "UPDATE jobs SET state = o.value ->> 2, due_at = o.value ->> 4,"
                 " attempts = CASE WHEN o.value ->> 3 < 0 THEN 0 ELSE attempts + (o.value ->> 3) END,"
@@ -158,33 +162,44 @@ class Jobs:
         )
         return {(batch, key): (State(state), reason) for batch, key, state, reason in rows}
 
-    def _change(self, job: Job, outcome: Outcome, source: str, now: float) -> Change:
+    def _change(self, job: Job, outcome: Outcome, source: str, now: float, at: str) -> Change:
         state, reason, detail, spent = _row_of(outcome)
-        later = isinstance(outcome, PutOff | MorePages)
+        due_at, finished_at, pack_max, same_as = None, None, None, None
+        cursor: str | None = ""  # a job that has ended has none: asked again it begins with its first page
+        match outcome:
+            case PutOff():
+                due_at, pack_max = stamp(now + _delay(outcome)), outcome.pack_max
+                cursor = json_text(outcome.cursor) if outcome.cursor else None
+            case MorePages():
+                due_at, cursor = at, json_text(outcome.cursor)
+            case Found():
+                finished_at, same_as = at, outcome.same_as
+            case _:
+                finished_at = at
         return Change(
             batch=job.batch,
             key=job.key,
             state=state,
             spent=spent,
-            due_at=stamp(now + _delay(outcome)) if later else None,
-            pack_max=outcome.pack_max if isinstance(outcome, PutOff) else None,
+            due_at=due_at,
+            pack_max=pack_max,
             reason=reason and (reason if _is_ours(reason) else self._books.bounded(source, reason)),
             detail=detail[:MOST_DETAIL] if detail else None,
-            same_as=outcome.same_as if isinstance(outcome, Found) else None,
-            finished_at=None if later else stamp(now),
-            cursor=_cursor_of(outcome),
+            same_as=same_as,
+            finished_at=finished_at,
+            cursor=cursor,
         )
 
     async def _store_items(self, write: Write, moved: Sequence[tuple[Job, Outcome, Result]]) -> None:
         rows: dict[BatchId, list[tuple[object, ...]]] = {}
-        answers: dict[tuple[int, BatchId], int | None] = {}
+        answers: dict[tuple[int, BatchId], tuple[str, int | None]] = {}
         for job, outcome, result in moved:
             if not isinstance(outcome, Found | MorePages) or not outcome.items:
                 continue
             place = (id(result), job.batch)
             if place not in answers:
-                answers[place] = await _store_answer(write, result, job.batch)
-            at, answer = stamp(result.at), answers[place]
+                answers[place] = stamp(result.at), await _store_answer(write, result, job.batch)
+            at, answer = answers[place]
             rows.setdefault(job.batch, []).extend(
                 (job.batch, job.key, result.source, item.key, at, answer, item.reencoded, item.body)
                 for item in outcome.items
@@ -231,10 +246,8 @@ def _is_ours(reason: str) -> bool:
     return reason in (ABSENT, RETRY_LATER) or reason.startswith("http-")
 
 
-def _delay(outcome: Outcome) -> float:
-    if not isinstance(outcome, PutOff):
-        return 0.0
-    return min(outcome.delay, LONGEST_LATER if outcome.reason == RETRY_LATER else LONGEST_DELAY)
+def _delay(put_off: PutOff) -> float:
+    return min(put_off.delay, LONGEST_LATER if put_off.reason == RETRY_LATER else LONGEST_DELAY)
 
 
 def _job(batch: BatchId, row: Row, *, delayed: bool) -> Job:
@@ -243,25 +256,23 @@ def _job(batch: BatchId, row: Row, *, delayed: bool) -> Job:
     return Job(batch, key, attempts, pack_max, reason, delayed, at)
 
 
-def _cursor_of(outcome: Outcome) -> str | None:
-    """What a row's cursor becomes; a job that has ended has none: asked again it begins with its first page."""
-    if not isinstance(outcome, PutOff | MorePages):
-        return ""
-    return json_text(outcome.cursor) if outcome.cursor else None
+def _repeats(job: Job, outcome: Outcome) -> bool:
+    """True for a page that has the cursor of the page before."""
+    return isinstance(outcome, MorePages) and job.cursor is not None and outcome.cursor.next == job.cursor.next
 
 
-async def _ended(write: Write, job: Job, outcome: Outcome) -> Outcome:
-    """A page after which its list goes on, or ends: one that has the cursor of the page before and nothing new would
-    come for ever."""
-    if not isinstance(outcome, MorePages) or not job.cursor or outcome.cursor.next != job.cursor.next:
-        return outcome
+async def _ended(write: Write, entry: Entered) -> Entered:
+    """A list whose pages repeat their cursor: one of them that brings nothing new ends it, or it would never end."""
+    job, outcome, result = entry
+    assert isinstance(outcome, MorePages)
     [(known,)] = await write.rows(
         "SELECT count(*) FROM json_each(?) AS own CROSS JOIN items AS i"
         " ON i.batch = ? AND i.job = ? AND i.key = own.value",
         (json_text([item.key for item in outcome.items]), job.batch, job.key),
     )
-    repeated = f"after {outcome.cursor.pages} pages its list gave nothing new"
-    return outcome if known < len(outcome.items) else Found(outcome.items, detail=repeated)
+    if known < len(outcome.items):
+        return entry
+    return job, Found(outcome.items, detail=f"after {outcome.cursor.pages} pages its list gave nothing new"), result
 
 
 def _may_move(standing: tuple[State, str] | None, outcome: Outcome) -> bool:
