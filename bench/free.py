@@ -28,7 +28,7 @@ from collector.budget.permit import Permit
 from collector.cli.serve import in_loop
 from collector.clock import Clock
 from collector.dispatch.breaker import Breaker
-from collector.dispatch.consumer import Consumer
+from collector.dispatch.consumer import Consumer, Tools
 from collector.dispatch.judge import Judge
 from collector.dispatch.lane import Lane
 from collector.dispatch.taken import Taken
@@ -130,7 +130,8 @@ async def carried(read: config.Config, name: str, ledger: Ledger, calls: int) ->
             done.set()
 
     async with Client() as client, asyncio.TaskGroup() as group:
-        made = [Consumer(lane, judge, lambda _: (), ledger, client, record, clock) for _ in range(AT_ONCE)]
+        tools = Tools(lambda _: (), ledger, client, record, clock)
+        made = [Consumer(lane, judge, tools) for _ in range(AT_ONCE)]
         tasks = [group.create_task(consumer.run()) for consumer in made]
         wall, cpu = time.perf_counter(), time.process_time()
         for number in range(calls):

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
@@ -42,21 +43,24 @@ class Waits:
         self.times += 1
 
 
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What consumers of every source work with."""
+
+    bear: Bear
+    ledger: Ledger
+    client: Client
+    record: Record
+    clock: Clock
+
+
 class Consumer:
     """The actor that carries calls of one source as it is declared; several share its lane and its judge."""
 
-    def __init__(
-        self,
-        lane: Lane,
-        judge: Judge,
-        bear: Bear,
-        ledger: Ledger,
-        client: Client,
-        record: Record,
-        clock: Clock,
-    ) -> None:
-        self._lane, self._judge, self._bear = lane, judge, bear
-        self._ledger, self._client, self._record, self._clock = ledger, client, record, clock
+    def __init__(self, lane: Lane, judge: Judge, tools: Tools) -> None:
+        self._lane, self._judge = lane, judge
+        self._bear, self._record = tools.bear, tools.record
+        self._ledger, self._client, self._clock = tools.ledger, tools.client, tools.clock
         self.in_the_air = False  # a stop or a reload waits for it
         self.stopping = False
 

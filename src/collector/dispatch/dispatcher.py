@@ -11,7 +11,7 @@ from collector.budget.ledger import Ledger
 from collector.clock import Clock
 from collector.dispatch import retry
 from collector.dispatch.breaker import PROBE_EVERY, Breaker
-from collector.dispatch.consumer import Consumer
+from collector.dispatch.consumer import Consumer, Tools
 from collector.dispatch.crew import Crew
 from collector.dispatch.feeder import Feeder
 from collector.dispatch.judge import ALIKE_STOPS, DOUBTED, Judge
@@ -58,7 +58,7 @@ class Dispatcher:
         workers: Workers | None = None,
         probe_every: float = PROBE_EVERY,
     ) -> None:
-        self._store, self._ledger, self._client, self._clock, self._crew = store, ledger, client, clock, crew
+        self._store, self._clock, self._crew = store, clock, crew
         self._workers = workers or Workers()
         self._probe_every = probe_every  # seconds, while an origin is down
         self._random = Random()  # noqa: S311 - for jitter
@@ -66,6 +66,7 @@ class Dispatcher:
         self._taken: defaultdict[str, Taken] = defaultdict(Taken)  # by source, of sources that are gone too
         self._lineage = Lineage(store.batches)
         self.recorder = Recorder(store, self._taken, ended, self._random)
+        self._tools = Tools(self._lineage.of_outcomes, ledger, client, self.recorder.put, clock)
 
     def declare(self, specs: Mapping[str, Spec], secrets: Mapping[str, Secret]) -> None:
         """Takes up the sources as they are declared now; the ledger has to know them already.
@@ -179,11 +180,9 @@ class Dispatcher:
         self._crew.join(more)
 
     def _consumer(self, team: Team) -> Consumer:
-        record = self.recorder.put
-        parts = (team.lane, team.judge, self._lineage.of_outcomes, self._ledger, self._client, record, self._clock)
         if team.lane.endpoint.spec.call:
-            return Runner(*parts, self._store.items, self._workers)
-        return Consumer(*parts)
+            return Runner(team.lane, team.judge, self._tools, self._store.items, self._workers)
+        return Consumer(team.lane, team.judge, self._tools)
 
 
 def _ever_good(store: Store, source: str) -> bool:

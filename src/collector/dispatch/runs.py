@@ -8,11 +8,10 @@ from typing import Any
 import msgspec
 import structlog
 
-from collector.budget.ledger import Ledger
 from collector.budget.permit import Permit
 from collector.clock import Clock
 from collector.dispatch import retry
-from collector.dispatch.consumer import Bear, Consumer, Record, Waits
+from collector.dispatch.consumer import Consumer, Tools, Waits
 from collector.dispatch.judge import ALIKE_STOPS, Judge
 from collector.dispatch.lane import Lane
 from collector.dispatch.purse import Deadline, Purse
@@ -21,7 +20,6 @@ from collector.host.workers import Seat, Workers
 from collector.model import Call, Doing
 from collector.sources import python
 from collector.sources.answer import Answer, Good, Later, Unreadable
-from collector.sources.http import Client
 from collector.sources.python import Function
 from collector.sources.request import Request
 from collector.sources.returned import Ended, Returned, gathered, is_stream, listed, told
@@ -56,19 +54,8 @@ class Host:
 class Runner(Consumer):
     """A consumer whose calls are runs of a function: a coroutine of its own task, or work for a thread."""
 
-    def __init__(
-        self,
-        lane: Lane,
-        judge: Judge,
-        bear: Bear,
-        ledger: Ledger,
-        client: Client,
-        record: Record,
-        clock: Clock,
-        items: Items,
-        workers: Workers,
-    ) -> None:
-        super().__init__(lane, judge, bear, ledger, client, record, clock)
+    def __init__(self, lane: Lane, judge: Judge, tools: Tools, items: Items, workers: Workers) -> None:
+        super().__init__(lane, judge, tools)
         self._items, self._workers = items, workers
         self._function = python.load(lane.endpoint.spec.call or "")
         self._is_async = python.is_async(self._function)
