@@ -52,7 +52,7 @@ GIVEN = (
     *("--followers=0-150", "--posts=0-25", "--replies=0-40"),
     *("--user-deleted=0.05", "--user-protected=0.05", "--user-suspended=0.02"),
 )
-SEEDS = [str(700_000_000 + 7_919 * number) for number in range(60)]
+SEEDS = [str(700_000_000 + 7_919 * number) for number in range(40)]
 
 
 def configured(run: Service, url: str) -> None:

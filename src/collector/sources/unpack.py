@@ -19,6 +19,7 @@ class Unpacker:
         self._inflate: zlib._Decompress | None = None
 
     def feed(self, chunk: bytes) -> None:
+        """Takes a piece as it came. RequestError `connection` where it cannot be unpacked, `too-large` above `most`."""
         if self._encoding in ("", "identity"):
             self._take(chunk)
             return
@@ -28,6 +29,7 @@ class Unpacker:
             raise RequestError("connection", "the body cannot be decompressed") from error
 
     def finish(self) -> None:
+        """RequestError `connection` where the body ends too soon."""
         if self._inflate is not None and not self._inflate.eof:
             raise RequestError("connection", "the compressed body was cut in the middle")
 
