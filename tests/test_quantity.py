@@ -50,3 +50,9 @@ def test_a_length_of_time_is_spoken_as_it_is(seconds: float, said: str) -> None:
 def test_what_lasts_is_never_spoken_as_nothing(seconds: float) -> None:
     """However short it is."""
     assert not quantity.spoken(seconds).startswith("0")
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "0 calls"), (1, "1 call"), (2_000, "2,000 calls")])
+def test_things_are_one_or_several(number: int, said: str) -> None:
+    """With separators, as people read numbers."""
+    assert quantity.things(number, "call") == said

@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them: `"15m"`, `"32MB"`."""
+"""Durations and sizes as people write them, `"15m"`, `"32MB"`, and numbers as they read them."""
 
 import math
 import re
@@ -22,6 +22,11 @@ def seconds(text: str) -> float:
 def size(text: str) -> int:
     """The bytes of a size; ValueError with what is expected otherwise."""
     return int(_amount(text.upper(), _BYTES, SIZE))
+
+
+def things(number: int, thing: str) -> str:
+    """So many of something for people: `1 call`, `2,000 calls`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def _amount(text: str, units: dict[str, float] | dict[str, int], expected: str) -> float:

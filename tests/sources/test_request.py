@@ -1,15 +1,18 @@
 """How IDs become a request."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.errors import RequestError
 from collector.host.secret import Secret
+from collector.sources.mask import Mask
 from collector.sources.request import LONGEST_URL, Endpoint, redirected
 from collector.sources.spec import Spec
 
@@ -215,3 +218,12 @@ def test_a_body_that_echoes_a_secret_is_masked() -> None:
     ready = endpoint(params={"id": "{id}", "key": "{secret.key}"})
     echo = f"no {TOKEN.reveal()} at /v1?key={quote(TOKEN.reveal(), safe='')}"
     assert ready.masked(echo.encode()) == b"no *** at /v1?key=***"
+
+
+@pytest.mark.parametrize("told", [json.dumps, msgspec.json.encode])
+def test_a_secret_is_masked_within_json_too(told: Callable[[object], str | bytes]) -> None:
+    """Where a quote and what is no ASCII stand as escapes, or as they are."""
+    secret = 'pä"ss-word'
+    body = told({"key": f"your key {secret}"})
+    masked = Mask([secret]).masked(body.encode() if isinstance(body, str) else body)
+    assert json.loads(masked) == {"key": "your key ***"}

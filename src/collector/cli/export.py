@@ -13,6 +13,7 @@ import click
 
 from collector.cli import option
 from collector.errors import CollectorError, UsageError
+from collector.quantity import things
 
 if TYPE_CHECKING:
     from collector.config import Config
@@ -136,7 +137,7 @@ def _say(as_json: bool, facts: dict[str, Any], known: BatchSeen, target: Path | 
     jobs, items = known.jobs, facts["items"]
     of_ids = f"{jobs.get('found', 0):,} of {sum(jobs.values()):,} IDs found, the batch is {known.state}"
     where = "standard output" if target is None else option.near(target)
-    said = f"wrote {items:,} item{'' if items == 1 else 's'} of {known.folder} to {where} ({of_ids})"
+    said = f"wrote {things(items, 'item')} of {known.folder} to {where} ({of_ids})"
     if unfit := facts["unfit"]:
         said += f"; {unfit:,} cell{' is' if unfit == 1 else 's are'} empty, since the path did not fit the item"
     option.say(as_json, facts, said, beside=target is None)

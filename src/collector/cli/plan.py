@@ -15,6 +15,7 @@ import click
 
 from collector.cli import option
 from collector.errors import CollectorError, StoreError, UsageError
+from collector.quantity import things
 
 if TYPE_CHECKING:
     from collector.config import Config
@@ -239,7 +240,7 @@ def _open_already(answer: _Answer) -> list[str]:
     if not (others := answer.known.open):
         return []
     both = plan(answer.plan.ids + others, answer.terms)
-    ids = f"{others:,} ID{'' if others == 1 else 's'} of {answer.source}"
+    ids = f"{things(others, 'ID')} of {answer.source}"
     return [f"{ids}, from the same limits: with {'it' if others == 1 else 'them'} {about(both.span.likely)}"]
 
 

@@ -10,6 +10,7 @@ import click
 
 from collector.cli import option
 from collector.errors import CollectorError, ConfigError, Problem, UsageError
+from collector.quantity import things
 
 if TYPE_CHECKING:
     from collector.config import Config
@@ -94,8 +95,7 @@ def _facts(config: Config) -> dict[str, Any]:
 
 
 def _text(config: Config) -> str:
-    count = len(config.sources)
-    lines = [f"ok: {option.near(config.path)}, {count} {'source' if count == 1 else 'sources'}"]
+    lines = [f"ok: {option.near(config.path)}, {things(len(config.sources), 'source')}"]
     for name, spec in config.sources.items():
         pack = f"up to {spec.pack} IDs a call" if spec.packed else "one ID a call"
         fast = (

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from collector.errors import escaped
+from collector.quantity import things
 
 _LONGEST = 120  # characters of a cell
 
@@ -20,7 +21,7 @@ def text(told: dict[str, Any]) -> str:
     if told["next"]:
         lines.append(f"next page: {_short(told['next'])}")
     sent = told["request"]["sent"]
-    counts = f"{sent} request{'' if sent == 1 else 's'} counted at the API" if sent else "nothing was sent"
+    counts = f"{things(sent, 'request')} counted at the API" if sent else "nothing was sent"
     lines += ["", f"{counts}; nothing was stored"]
     if told["service"] and sent:
         lines.append(f"a service is running and draws from the same limit ({told['service']}): this came on top")

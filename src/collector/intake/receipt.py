@@ -6,6 +6,7 @@ import msgspec
 
 from collector.clock import stamp
 from collector.intake.idfile import Refused
+from collector.quantity import things
 
 _WIDTH = 88
 _MARGIN = 15
@@ -62,9 +63,9 @@ def lines(number: int, headers: int, blank: int) -> str:
     """The lines of a file, with what is no line beside it."""
     beside = []
     if headers:
-        beside.append(_counted(headers, "header line"))
+        beside.append(things(headers, "header line"))
     if blank:
-        beside.append(_counted(blank, "blank line"))
+        beside.append(things(blank, "blank line"))
     return f"{number:,}" + (f" (and {' and '.join(beside)})" if beside else "")
 
 
@@ -100,7 +101,3 @@ def _refusals(receipt: Receipt) -> str:
     more = receipt.refused - len(receipt.first)
     end = f"  and {more:,} more; all of them are in refused.csv\n" if more > 0 else "  (also in refused.csv)\n"
     return refusals(receipt.first) + end
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")

@@ -31,7 +31,7 @@ def estimate(plan: Plan, terms: Terms) -> tuple[str, ...]:
     """Requests, time and price in one to three lines, for receipts."""
     if not plan.calls:
         return ("nothing is to be asked",)
-    number = f"{plan.calls:,} request{'' if plan.calls == 1 else 's'}"
+    number = quantity.things(plan.calls, "request")
     of = f" of {_pack(terms)}" if plan.calls > 1 else ""
     lines = ["; ".join((number + of, ", ".join(windows(plan)) or "no limit is declared")), time(plan)]
     return (*lines, "; ".join(price(plan, terms.spec))) if terms.spec.price else tuple(lines)
@@ -140,7 +140,7 @@ def _pack(terms: Terms) -> str:
 def _windows(taken: Taken) -> str:
     limit = taken.limit
     whose = f" (budget {taken.budget})" if taken.budget else ""
-    number = f"{taken.windows:,} window{'' if taken.windows == 1 else 's'} of " if limit.seconds >= _MINUTE else ""
+    number = f"{quantity.things(taken.windows, 'window')} of " if limit.seconds >= _MINUTE else ""
     known = ", if all are found" if limit.unit is Unit.ITEMS and taken.windows > 1 else ""
     return f"{number}{spoken(limit)}{whose}{known}"
 

@@ -4,11 +4,13 @@ import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from sqlite3 import sqlite_version
+from typing import TypeAlias
 
 from collector import __version__
 from collector.clock import stamp
 from collector.model import TERMINAL, BatchState, State, Why
 from collector.output.text import SPENT, moment, plain
+from collector.quantity import things
 from collector.sources.spec import Spec
 from collector.store.batches import Batch
 from collector.store.books import Account
@@ -17,8 +19,7 @@ _LEFT = (State.GONE, State.INVALID, State.FAILED, State.CANCELLED)
 _CHAIN = re.compile(r"^## What followed\n.*?(?=^## )", re.DOTALL | re.MULTILINE)
 _UNACCOUNTED = 1.0  # seconds, from which on the account and the two times of a batch are said to differ
 
-
-Members = Sequence[tuple[Batch, Account]]
+Members: TypeAlias = Sequence[tuple[Batch, Account]]
 
 
 def report(
@@ -195,7 +196,7 @@ def _share(jobs: int, total: int) -> str:
 
 
 def _ids(jobs: int) -> str:
-    return f"{jobs:,} ID{'' if jobs == 1 else 's'}"
+    return things(jobs, "ID")
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> list[str]:

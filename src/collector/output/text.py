@@ -119,7 +119,7 @@ def _percent(jobs: JobCounts) -> str:
 
 def _in_the_air(snapshot: Snapshot) -> str:
     calls = snapshot.calls_in_the_air
-    return f"in the air: {calls:,} call{'' if calls == 1 else 's'} with {snapshot.jobs.running:,} IDs"
+    return f"in the air: {quantity.things(calls, 'call')} with {snapshot.jobs.running:,} IDs"
 
 
 def _waits(snapshot: Snapshot, width: int, only: str | None = None) -> list[str]:

@@ -46,4 +46,5 @@ class Mask:
 
 def _forms(value: str) -> set[str]:
     """A text as it may stand in an answer: as it is, percent-encoded, within JSON."""
-    return {value, quote(value, safe=""), json.dumps(value)[1:-1]}
+    within_json = {json.dumps(value, ensure_ascii=escaped)[1:-1] for escaped in (True, False)}
+    return {value, quote(value, safe=""), *within_json}
