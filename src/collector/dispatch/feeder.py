@@ -1,6 +1,7 @@
 """Due jobs to calls: fair shares, packing, and nothing asked for twice."""
 
 import asyncio
+from collections.abc import Mapping
 
 import structlog
 
@@ -43,6 +44,8 @@ class Feeder:
         self._position: dict[BatchId, str] = {}  # the last key read from the queued rows
         self._exhausted: set[BatchId] = set()  # no queued row is left behind the position
         self._looked: dict[BatchId, float] = {}  # when the delayed rows were read last, in loop time
+        self._twins: dict[BatchId, dict[str, Job]] = {}  # read, and another batch asks for the same ID
+        self._freed = 0  # of `taken`, when the twins were looked at last
         self._unfilled: dict[Kind, float] = {}  # since when a pack waits to be filled, in loop time
         self._hand: tuple[Job, ...] = ()  # neither on the shelf any more, nor anywhere else yet
 
@@ -85,7 +88,10 @@ class Feeder:
         for given_back in self._lane.taken.to_read_again():
             self._forget(given_back)
         most = max(500, 4 * self._shelf.most)
+        freed, self._freed = self._freed != self._lane.taken.freed, self._lane.taken.freed
         for batch in batches:
+            if freed and (twins := self._twins.pop(batch.id, None)):
+                await self._shelve(batch, [*twins.values()], set())
             if batch.id not in self._exhausted and self._shelf.held(batch.id, delayed=False) < self._shelf.most:
                 await self._read_queued(batch, most)
             if self._is_time_to_look(batch) and self._shelf.held(batch.id, delayed=True) < most:
@@ -107,6 +113,7 @@ class Feeder:
         """Its rows are read from the first one on."""
         self._position.pop(batch, None)
         self._looked.pop(batch, None)
+        self._twins.pop(batch, None)
         self._exhausted.discard(batch)
 
     async def _read_queued(self, batch: Batch, most: int) -> None:
@@ -143,10 +150,12 @@ class Feeder:
         jobs = [job for job in read if (job.batch, job.key) not in before]
         known: dict[str, BatchId] = {}
         since = fresh_since(self._lane.endpoint.spec.recollect, self._clock.wall())
-        if jobs and since is not None and self._others_have_items(batch):
-            known = await self._store.jobs.collected(self._lane.name, [job.key for job in jobs], stamp(since))
-            for key, before_it in known.items():
-                await self._hand_down(batch.id, key, before_it)
+        if jobs and since is not None:
+            if self._others_have_items(batch):
+                known = await self._store.jobs.collected(self._lane.name, [job.key for job in jobs], stamp(since))
+                for key, before_it in known.items():
+                    await self._hand_down(batch.id, key, before_it)
+            jobs = await self._without_twins(batch, jobs, known)
         jobs = self._lane.taken.take(jobs)
         self._shelf.add(job for job in jobs if job.key not in known)
         done = tuple((job, Found(same_as=known[job.key])) for job in jobs if job.key in known)
@@ -154,6 +163,21 @@ class Feeder:
             self._hand = tuple(job for job, _ in done)
             await self._recorder.put(Result(self._lane.name, self._hand, done, self._clock.wall(), sent=False))
             self._hand = ()
+
+    async def _without_twins(self, batch: Batch, jobs: list[Job], known: Mapping[str, BatchId]) -> list[Job]:
+        """Leaves out those that another batch asks for now, whose answer will do for both: a job that is delayed is
+        read again by and by, others are kept here. A pack holds the same ID of two batches once, so it needs none."""
+        others = [other.id for other in self._batches() if other.id != batch.id]
+        spec = self._lane.endpoint.spec
+        if spec.packed or not others:
+            return jobs
+        keys = [job.key for job in jobs if job.cursor is None and job.key not in known]
+        asked = {key for owner, key in self._lane.taken.jobs if owner != batch.id}
+        if spec.next:  # between two pages a list is in the table alone
+            asked |= await self._store.jobs.begun(others, keys)
+        twins = {job.key: job for job in jobs if job.key in asked and job.cursor is None}
+        self._twins.setdefault(batch.id, {}).update((key, job) for key, job in twins.items() if not job.delayed)
+        return [job for job in jobs if job.key not in twins]
 
     async def _hand_down(self, batch: BatchId, key: str, holder: BatchId) -> None:
         """What an earlier batch has stored under a key feeds the batches below this one, as if it came now. Done

@@ -122,6 +122,16 @@ class Jobs:
         )
         return {key: BatchId(batch) for key, batch in rows}
 
+    async def begun(self, batches: Sequence[BatchId], keys: Sequence[str]) -> set[str]:
+        """Those of the keys whose list was begun in one of the batches, and goes on."""
+        rows = await self._database.read(
+            "SELECT j.key FROM json_each(?) AS b CROSS JOIN json_each(?) AS asked"
+            " CROSS JOIN jobs AS j ON j.batch = b.value AND j.key = asked.value"
+            " WHERE j.state = 'delayed' AND j.cursor IS NOT NULL",
+            (_text(list(batches)), _text(list(keys))),
+        )
+        return {key for (key,) in rows}
+
     async def record(self, results: Sequence[Result]) -> None:
         """Writes what a group of calls came to, in one transaction.
 
