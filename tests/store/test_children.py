@@ -182,3 +182,12 @@ async def test_items_of_a_job_come_in_pages(store: Store) -> None:
     await store.jobs.record([came(await only(store, batch), Found(tuple(Item(key, "{}") for key in keys)))])
     read = [one.key async for part in store.items.of_job(batch.id, "7") for one in part]
     assert read == keys
+
+
+async def test_a_list_whose_items_hold_a_nul_ends_where_it_gives_nothing_new(store: Store) -> None:
+    """A scroll's cursor stays the same, and so do the items of its last page: that is its end, NULs or not."""
+    batch = await opened(store, ["7"])
+    for pages in (1, 2):
+        job = await only(store, batch)
+        await store.jobs.record([came(job, page("a\0b", "a\0c", after="scroll", pages=pages))])
+    assert store.books.of(batch.id).states[State.FOUND] == 1

@@ -143,8 +143,10 @@ class Feeder:
         jobs = [job for job in read if (job.batch, job.key) not in before]
         known: dict[str, BatchId] = {}
         since = fresh_since(self._lane.endpoint.spec.recollect, self._clock.wall())
-        if jobs and since is not None and self._others_have_items(batch):
-            known = await self._store.jobs.collected(self._lane.name, [job.key for job in jobs], stamp(since))
+        # A list that was begun goes on: its own items beside those of another batch would be neither's whole list.
+        unbegun = [job.key for job in jobs if job.cursor is None]
+        if unbegun and since is not None and self._others_have_items(batch):
+            known = await self._store.jobs.collected(self._lane.name, unbegun, stamp(since))
             for key, before_it in known.items():
                 await self._hand_down(batch.id, key, before_it)
         jobs = self._lane.taken.take(jobs)

@@ -91,12 +91,13 @@ class Jobs:
         return due_at if due_at is None else str(due_at)
 
     async def collected(self, source: str, keys: Sequence[str], since: str = "") -> dict[str, BatchId]:
-        """Which of the keys a found job of this source has items for, fetched since then, and in which batch."""
+        """Which of the keys a found job of this source has items for, fetched since then, and in which batch. One that
+        names another batch for its items may have some of them only."""
         rows = await self._database.read(
             # CROSS JOIN keeps this order: the planner would rather read every item of the source.
             "SELECT i.job, min(i.batch) FROM json_each(?) AS asked"
             " CROSS JOIN items AS i ON i.source = ? AND i.job = asked.value"
-            " CROSS JOIN jobs AS j ON j.batch = i.batch AND j.key = i.job AND j.state = 'found'"
+            " CROSS JOIN jobs AS j ON j.batch = i.batch AND j.key = i.job AND j.state = 'found' AND j.same_as IS NULL"
             " WHERE i.fetched_at >= ? GROUP BY i.job",
             (_text(list(keys)), source, since),
         )
@@ -236,11 +237,13 @@ async def _ended(write: Write, job: Job, outcome: Outcome) -> Outcome:
     come for ever."""
     if not isinstance(outcome, MorePages) or not job.cursor or outcome.cursor.next != job.cursor.next:
         return outcome
-    [(known,)] = await write.rows(
-        "SELECT count(*) FROM json_each(?) AS own CROSS JOIN items AS i"
-        " ON i.batch = ? AND i.job = ? AND i.key = own.value",
-        (_text([item.key for item in outcome.items]), job.batch, job.key),
-    )
+    known = 0
+    keys = [item.key for item in outcome.items]
+    for start in range(0, len(keys), _ITEMS_A_STATEMENT):
+        part = keys[start : start + _ITEMS_A_STATEMENT]
+        # Not by json_each, to which a text ends at a NUL.
+        sql = f"SELECT count(*) FROM items WHERE batch = ? AND job = ? AND key IN ({', '.join('?' * len(part))})"
+        known += (await write.rows(sql, (job.batch, job.key, *part)))[0][0]
     repeated = f"after {outcome.cursor.pages} pages its list gave nothing new"
     return outcome if known < len(outcome.items) else Found(outcome.items, detail=repeated)
 
