@@ -94,9 +94,11 @@ class Items:
             "SELECT key, body, reencoded FROM items WHERE batch = ? AND job = ? AND key > ? ORDER BY key LIMIT ?",
             (batch, key, after, most),
         ):
+            yield [Item(own, body, bool(reencoded)) for own, body, reencoded in rows]
+            if len(rows) < most:
+                return  # most IDs have one object, and are many
             after = rows[-1][0]
             most = page_size([len(row[1]) for row in rows])
-            yield [Item(own, body, bool(reencoded)) for own, body, reencoded in rows]
 
     async def not_found(self, batch: BatchId, state: State) -> AsyncIterator[list[NotFound]]:
         """Jobs of a batch that ended in a state other than found, by key, a page at a time."""
