@@ -237,6 +237,8 @@ async def _ended(write: Write, job: Job, outcome: Outcome) -> Outcome:
     come for ever."""
     if not isinstance(outcome, MorePages) or not job.cursor or outcome.cursor.next != job.cursor.next:
         return outcome
+    if outcome.cursor.pages <= job.cursor.known:
+        return outcome  # begun anew, it passes what was stored before; behind that it goes on
     known = 0
     keys = [item.key for item in outcome.items]
     for start in range(0, len(keys), _ITEMS_A_STATEMENT):
