@@ -103,7 +103,7 @@ class Service:
 
     def status(self) -> dict[str, Any]:
         """`/status` as the command line asks for it."""
-        told: dict[str, Any] = json.loads(control.ask(config.load(self.config), "/status"))
+        told: dict[str, Any] = json.loads(control.ask(config.load(self.config, secrets=False), "/status"))
         return told
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:

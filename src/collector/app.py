@@ -23,6 +23,7 @@ from collector.dispatch.timekeeper import Timekeeper
 from collector.errors import CollectorError
 from collector.host import lock
 from collector.host.loop import Complaints
+from collector.host.workers import Workers
 from collector.intake.loader import Loader
 from collector.intake.watcher import Watcher
 from collector.model import BatchId, Live, Trouble, Why
@@ -38,6 +39,8 @@ from collector.sources.identity import identity
 from collector.store import store as stores
 
 LAST_COMMITS = 5.0  # seconds that a stop gives the recorder, whatever is left of the grace
+
+_MOST_TOLD = 20  # IDs of a line of the log
 
 log = structlog.get_logger()
 
@@ -108,7 +111,8 @@ class App:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         """Every resource, in the order in which they need each other; the stack closes them in the reverse."""
-        config, clock = self.config, self.clock
+        config, clock, workers = self.config, self.clock, Workers()
+        stack.callback(_leave, workers)  # once all else is closed
         log.info("starting", version=__version__, sqlite=sqlite3.sqlite_version, root=str(config.root))
         self._store = await stack.enter_async_context(stores.opened(config.root / "collector.db", clock))
         self._ledger = Ledger.open(config.root / "budgets.log", clock, config.service.consumers)
@@ -120,7 +124,7 @@ class App:
         self._folder = Folder(
             config.batches, self._store, config.sources, self.snapshot, clock, spent=self._spent, flies=self._flies
         )
-        self._dispatcher = Dispatcher(self._store, self._ledger, client, clock, self._folder.ended, self._crew)
+        self._dispatcher = Dispatcher(self._store, self._ledger, client, clock, self._folder.ended, self._crew, workers)
         self._controller = Controller(
             self._store, self._dispatcher.opened, self._dispatcher.recall, self._folder.ended, clock
         )
@@ -232,6 +236,13 @@ class App:
 
     def _health(self) -> Health:
         return health(self._store, self._live())
+
+
+def _leave(workers: Workers) -> None:
+    """Threads that did not end when they were asked to end with the process; their IDs are owed."""
+    workers.close()
+    for source, ids in workers.left().items():
+        log.warning("runs_left_behind", source=source, ids=ids[:_MOST_TOLD], more=len(ids[_MOST_TOLD:]))
 
 
 def _ignore(loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:

@@ -15,9 +15,10 @@ from collector.errors import ConfigError, Problem
 from collector.host import secret
 from collector.host.files import regular
 from collector.host.secret import Secret
-from collector.sources import chain, identity, presets, spec
+from collector.sources import chain, identity, presets, python, spec
 from collector.sources import declared as declared_by
 from collector.sources.fault import problems_of
+from collector.sources.python import Stamp
 from collector.sources.spec import Spec
 from collector.sources.values import Limits, Seconds, Strict
 
@@ -109,6 +110,7 @@ class Config:
     secrets: Mapping[str, Secret] = field(repr=False)
     service: Service
     admin: Admin
+    modules: Mapping[str, Stamp] = field(default_factory=dict)  # of Python sources, as they were when this was read
 
     @property
     def watch(self) -> Path:
@@ -146,7 +148,8 @@ def find(given: Path | None) -> Path:
 def load(path: Path, *, secrets: bool = True) -> Config:
     """Reads and checks a configuration; ConfigError holds every problem.
 
-    Without `secrets` none is fetched: who only looks at the service need not have them.
+    Without `secrets` none is fetched, and no function of a Python source imported: who only looks at the service need
+    not have them.
     """
     return parse(path, read(path), secrets=secrets)
 
@@ -197,6 +200,7 @@ def _build(path: Path, table: dict[str, Any], *, fetch: bool) -> Config:
     sources = _sources(tables["source"], problems)
     budgets = _budgets(tables["budget"], tables["source"], problems)
     secrets = _secrets(path.parent, tables["secret"], problems, fetch=fetch)
+    problems += python.problems(path.parent, sources) if fetch else []
     problems += chain.problems(sources, tables["source"])
     problems += _undrawable(sources, secrets, budgets, tables["budget"])
     problems += _missing_secrets(tables["source"], tables["secret"])
@@ -211,7 +215,8 @@ def _build(path: Path, table: dict[str, Any], *, fetch: bool) -> Config:
         raise ConfigError(str(path), presets.traced(problems, written))
     assert service is not None
     assert admin is not None
-    return Config(path, (path.parent / root).resolve(), default, sources, budgets, secrets, service, admin)
+    place, modules = (path.parent / root).resolve(), python.stamps(sources)
+    return Config(path, place, default, sources, budgets, secrets, service, admin, modules)
 
 
 def _model(kind: "type[Any]", where: str, table: dict[str, Any], problems: list[Problem]) -> Any:

@@ -9,6 +9,7 @@ import msgspec
 BatchId = NewType("BatchId", int)
 
 ABSENT = "absent"  # the reason of a job that an answer left out without a word
+RETRY_LATER = "retry-later"  # the reason of a job whose function asks for a later time, which may be days ahead
 
 
 class State(StrEnum):
@@ -250,11 +251,20 @@ class Progress(msgspec.Struct, frozen=True):
     due: float = 0.0  # wall time by which all that was put off is due; 0 where nothing was
 
 
-class SourceLive(msgspec.Struct, frozen=True):
+class Doing(msgspec.Struct, frozen=True):
+    """What a run of a Python source says that it does."""
+
+    id: str
+    says: str
+    since: float  # wall time
+
+
+class SourceLive(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is in memory of one source."""
 
     state: str  # running, waiting, down, stopped
     why: str | None
+    doing: tuple[Doing, ...] = ()
 
 
 class Trouble(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from collector.host import thread
 from collector.model import Trouble
 from collector.sources.values import Strict
 
-_TOLD_APART = ("path", "root", "default_source", "sources", "secrets", "service", "admin")
+_TOLD_APART = ("path", "root", "default_source", "sources", "secrets", "service", "admin", "modules")
 
 _APART, _READINGS = 0.2, 25  # seconds between two readings of the file; how often it is read at most
 
@@ -87,7 +87,10 @@ class Reloader:
             return self._refused([Problem("file", str(path), f"what can be read ({type(error).__name__}: {error})")])
         changed, restart = changes(self._running, found), only_by_restart(self._running, found)
         gone = removed(self._running, found)
-        self._running = dataclasses.replace(found, root=self._running.root, admin=self._running.admin)
+        before = self._running
+        self._running = dataclasses.replace(
+            found, root=before.root, admin=before.admin, modules={**found.modules, **before.modules}
+        )
         self._apply(self._running)
         log.info("config_reloaded", changed=list(changed))
         self._trouble = None
@@ -178,9 +181,13 @@ def _without(limits: Iterable[Limit], kept: Iterable[Limit]) -> list[Limit]:
 
 
 def only_by_restart(old: Config, new: Config) -> tuple[str, ...]:
-    """The keys that differ and cannot change while the service runs: its folder is locked, its listener bound."""
+    """The keys that differ and cannot change while the service runs: its folder is locked, its listener bound,
+    its modules imported."""
     root = ("root",) if old.root != new.root else ()
-    return (*root, *(f"admin.{key}" for key in _differing(Admin, old.admin, new.admin)))
+    called = {name: (spec.call or "").partition(":")[0] for name, spec in new.sources.items()}
+    stale = {name for name, stamp in new.modules.items() if old.modules.get(name, stamp) != stamp}
+    functions = (f"source.{name}.call" for name, module in called.items() if module in stale)
+    return (*root, *(f"admin.{key}" for key in _differing(Admin, old.admin, new.admin)), *functions)
 
 
 def _differing(kind: type[Strict], old: Strict, new: Strict) -> Iterable[str]:

@@ -91,10 +91,10 @@ def test_a_preset_as_json_says_what_it_needs(nowhere: Path, run: Run) -> None:
     assert facts.pop("toml") == shipped()["reddit/info"].toml
     assert facts == {
         "name": "reddit/info",
-        "about": "Posts, comments, subreddits and users by their full names, t3_… and so on.",
+        "about": "Posts, comments and subreddits by their full names, t3_…, t1_… and t5_….",
         "pack": 100,
         "limit": ["1000 calls in 10 min"],
-        "secrets": ["reddit_id", "reddit_secret"],
+        "secrets": ["reddit_id", "reddit_secret", "reddit_user"],
     }
 
 

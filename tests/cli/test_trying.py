@@ -61,7 +61,7 @@ params = {{ ids = "{{ids}}" }}
 pack = 100
 
 [source.python]
-call = "annotate:create"
+call = "json:loads"
 """
 
 
@@ -280,7 +280,7 @@ async def test_beside_a_running_service_it_says_so(home: Path, run: Run) -> None
     ("words", "said"),
     [
         (["nope", "1"], "no source 'nope' in "),
-        (["python", "1"], "python is a Python source (call = 'annotate:create'), and try makes HTTP calls"),
+        (["python", "1"], "python is a Python source (call = 'json:loads'), and try makes HTTP calls"),
         (["posts", "1", "2", "3", "4"], "one call of posts takes at most 3 IDs, and 4 were given"),
         (["post", "1", "2"], "post asks for one ID a call, and 2 were given: give one"),
         (["posts", "a"], "nothing to ask: no ID given matches the id pattern of posts"),

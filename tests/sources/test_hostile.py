@@ -8,10 +8,10 @@ import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qsl, unquote, unquote_plus, urlsplit
+from urllib.parse import parse_qsl, unquote, unquote_plus
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from collector.errors import RequestError
@@ -291,6 +291,7 @@ TARGETS = st.lists(
 
 
 @BOUNDED
+@example(["../..//evil.example"])
 @given(st.lists(TARGETS, min_size=1, max_size=6))
 def test_a_link_header_leads_to_the_same_host_or_nowhere(targets: list[str]) -> None:
     """What is kept of it shows no secret, and what is asked for by it goes to the source's own origin."""
@@ -312,7 +313,7 @@ def test_a_link_header_leads_to_the_same_host_or_nowhere(targets: list[str]) -> 
         assert "s3cret" not in unquote_plus(answer.link)
         got = await came(server, client, ("1",), answer.link)
         assert got is not None
-        assert urlsplit(got.target).path.startswith("/")
+        assert got.path.startswith("/")
         assert "s3cret-key" in dict(parse_qsl(got.query, keep_blank_values=True)).get("k", "s3cret-key")
 
     async def run() -> None:

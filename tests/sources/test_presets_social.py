@@ -127,7 +127,8 @@ def test_reddit_is_told_how_many_are_wanted() -> None:
     """Full names in a comma list, with `limit`, since 25 come back without it."""
     where, query = asked("reddit/info", "t3_abc", "t1_def")
     assert (where, query) == ("https://oauth.reddit.com/api/info", [("id", "t3_abc,t1_def"), ("limit", "100")])
-    assert request("reddit/info", "t3_abc").headers["User-Agent"].startswith("linux:collector:")
+    assert request("reddit/info", "t3_abc").headers["User-Agent"] == "linux:collector:v0.1 (by /u/the-reddit_user)"
+    assert [key("reddit/info", line) for line in ("t5_2qh33", "t2_1w72", "T3_ABC")] == ["t5_2qh33", None, None]
 
 
 def test_reddits_listing_is_sorted_by_full_name() -> None:
@@ -232,6 +233,7 @@ def test_github_is_asked_with_a_token() -> None:
     assert str(sent.url) == "https://api.github.com/users/octocat"
     assert sent.headers["Authorization"] == "Bearer the-github_token"
     assert sent.headers["Accept"] == "application/vnd.github+json"
+    assert sent.headers["X-GitHub-Api-Version"] == "2022-11-28"
     assert [key("github/users", line) for line in ("@Octocat", "dependabot[bot]", "https://github.com/octocat/")] == [
         "octocat",
         "dependabot[bot]",

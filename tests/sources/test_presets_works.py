@@ -65,9 +65,10 @@ def test_a_doi_ignores_case() -> None:
     assert key("crossref/works", "10.1000") is None
 
 
-def test_a_doi_with_a_comma_goes_alone() -> None:
-    """Beside others it would be read as two, and Crossref refuses it."""
+def test_a_doi_with_a_comma_cannot_be_asked_for() -> None:
+    """Beside others it would be read as two, and Crossref refuses it: as a line it is no ID."""
     assert endpoint("crossref/works").alone("10.1000/a,b")
+    assert key("crossref/works", "10.1000/a,b") is None
     refused = {"status": "failed", "message-type": "validation-failure", "message": [{"type": "parse-failure"}]}
     assert isinstance(answered("crossref/works", "10.1000/a,b", status=400, body=refused), Refused)
 
@@ -172,10 +173,16 @@ def test_an_entity_is_known_by_its_urls(line: str) -> None:
 
 
 def test_pubmed_takes_a_form() -> None:
-    """Three parameters in the body, none in the URL."""
+    """What is asked for and who asks stand in the body, nothing in the URL."""
     sent = request("pubmed/summaries", "31452104", "1")
     assert (sent.method, str(sent.url)) == ("POST", "https://eutils.ncbi.nlm.nih.gov/entrez/eutils/esummary.fcgi")
-    assert parse_qsl((sent.body or b"").decode()) == [("db", "pubmed"), ("retmode", "json"), ("id", "31452104,1")]
+    assert parse_qsl((sent.body or b"").decode()) == [
+        ("db", "pubmed"),
+        ("retmode", "json"),
+        ("id", "31452104,1"),
+        ("tool", "collector"),
+        ("email", "the-contact_email"),
+    ]
     assert sent.headers["Content-Type"] == "application/x-www-form-urlencoded"
 
 

@@ -179,7 +179,7 @@ def test_replies_are_a_search_that_an_id_cannot_change() -> None:
     """A name or a number stands in the query; anything else is no ID."""
     where, query = asked("x/replies", "jack")
     assert where == "https://api.x.com/2/tweets/search/recent"
-    assert query[:2] == [("query", "to:jack is:reply"), ("max_results", "100")]
+    assert query == [("query", "to:jack is:reply"), ("max_results", "100"), FIELDS, *OF_AUTHORS]
     assert key("x/replies", "1234567890123456789") == "1234567890123456789"
     assert key("x/replies", "jack OR from:jill") is None
 

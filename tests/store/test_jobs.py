@@ -246,3 +246,18 @@ async def test_the_counts_always_equal_the_rows(
         assert Counter(account.states) == sum(
             (Counter({State(state): jobs}) for (_, state, _), jobs in kept(path).items()), Counter()
         )
+
+
+async def test_a_job_that_its_function_wants_later_is_due_then(store: Store) -> None:
+    """Up to 30 days ahead it is no row of a wrong clock; further ahead it is, and so are others beside it."""
+    batch = await open_batch(store, ["days", "wrong", "year"])
+    jobs = await store.jobs.queued(batch.id, "", 100)
+    outcomes = [(job, PutOff(20 * 86_400.0, "retry-later")) for job in jobs if job.key != "wrong"]
+    outcomes += [(job, PutOff(20 * 86_400.0, "http-503")) for job in jobs if job.key == "wrong"]
+    await store.jobs.record([result(*outcomes)])
+    with sqlite3.connect(store.path) as db:
+        due = dict(db.execute("SELECT key, round(julianday(due_at) - julianday('now'), 2) FROM jobs"))
+        db.execute("UPDATE jobs SET due_at = '2099-01-01T00:00:00.000Z' WHERE key != 'days'")
+    db.close()
+    assert due == {"days": 20.0, "wrong": 0.0, "year": 20.0}
+    assert sorted(job.key for job in await store.jobs.due(batch.id, 10)) == ["wrong", "year"]

@@ -108,6 +108,11 @@ class Permit:
         if mine:
             self._stir_pools()
 
+    @property
+    def frozen(self) -> bool:
+        """True while its budgets are told to wait, as they may be since it was drawn."""
+        return self._frozen_until() > self._clock.mono()
+
     def unsent(self) -> None:
         """The request that was spent last never left, so nobody can have counted it: all of it is given back."""
         if self._done or self._sent_at is None:

@@ -74,6 +74,7 @@ def _facts(config: Config) -> dict[str, Any]:
     sources = {
         name: {
             "url": spec.url,
+            "call": spec.call,
             "pack": spec.pack,
             "limit": [str(limit) for limit in spec.limit],
             "budget": spec.budget,
@@ -97,12 +98,14 @@ def _text(config: Config) -> str:
     lines = [f"ok: {option.near(config.path)}, {count} {'source' if count == 1 else 'sources'}"]
     for name, spec in config.sources.items():
         pack = f"up to {spec.pack} IDs a call" if spec.packed else "one ID a call"
-        limits = (
-            " and ".join(map(str, spec.limit))
-            or "no limit declared: it is asked as fast as it answers, until it says to wait"
+        fast = (
+            f"up to {spec.parallel} at once"
+            if spec.call
+            else "it is asked as fast as it answers, until it says to wait"
         )
+        limits = " and ".join(map(str, spec.limit)) or f"no limit declared: {fast}"
         budget = f", and budget {spec.budget}" if spec.budget else ""
-        lines.append(f"  {name}: {spec.url}, {pack}, {limits}{budget}")
+        lines.append(f"  {name}: {spec.call or spec.url}, {pack}, {limits}{budget}")
         lines += [f"    {line}" for line in _chain(config, name)]
         lines += [f"    price: {_price(spec.price)}"] if spec.price else []
     lines += [f"  {line}" for line in (*_budgets(config), *_sharing(config))]
@@ -148,9 +151,13 @@ def _sharing(config: Config) -> list[str]:
     lines = []
     for group in _groups(config):
         strictest = " and ".join(map(str, limits(group[0], config.sources, config.secrets))) or "none is declared"
-        said = f"{', '.join(group[:-1])} and {group[-1]} draw from one budget (same secrets, method and URL)"
+        said = f"{', '.join(group[:-1])} and {group[-1]} draw from one budget ({_same(config, group[0])})"
         lines.append(f"{said}; the strictest of their limits hold: {strictest}")
     return lines
+
+
+def _same(config: Config, source: str) -> str:
+    return "same function" if config.sources[source].call else "same secrets, method and URL"
 
 
 def _groups(config: Config) -> list[tuple[str, ...]]:

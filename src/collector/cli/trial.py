@@ -15,7 +15,7 @@ from collector.budget.freeze import Signal
 from collector.dispatch.consumer import heard, without_answer
 from collector.errors import RequestError
 from collector.host.secret import Secret
-from collector.model import Found, Gone
+from collector.model import Found, Gone, Invalid
 from collector.output.table import Table
 from collector.sources import answer
 from collector.sources.answer import (
@@ -163,11 +163,11 @@ def _became(trial: Trial, reading: Reading) -> Iterator[dict[str, Any]]:
         yield _id(key, became, why) | {name: trial.masked(text) for name, text in words.items()}
 
 
-def _of_good(trial: Trial, table: Table, key: str, said: Found | Gone | None) -> dict[str, Any]:
+def _of_good(trial: Trial, table: Table, key: str, said: Found | Gone | Invalid | None) -> dict[str, Any]:
     match said:
         case None:
             return _id(key, "absent", "not a word about it: asked once more, then gone")
-        case Gone(reason, detail):
+        case Gone(reason, detail) | Invalid(reason, detail):
             words = trial.endpoint.masked_words(reason, detail)
             return _id(key, "gone", "the API says that it is not there") | words
         case Found(items):

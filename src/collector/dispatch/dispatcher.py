@@ -19,13 +19,17 @@ from collector.dispatch.lane import Lane
 from collector.dispatch.lineage import Lineage
 from collector.dispatch.packing import Shelf
 from collector.dispatch.recorder import Recorder
+from collector.dispatch.runs import Runner, doings
 from collector.dispatch.taken import Taken
 from collector.host.secret import Secret
-from collector.model import BatchId, Progress, SourceLive, State, Trouble
+from collector.host.workers import Workers
+from collector.model import BatchId, Doing, Progress, SourceLive, State, Trouble
 from collector.sources.http import Client
 from collector.sources.request import Endpoint
 from collector.sources.spec import Spec
 from collector.store.store import Store
+
+MOST_DOINGS = 10  # told of a source
 
 log = structlog.get_logger()
 
@@ -44,9 +48,17 @@ class Dispatcher:
     """Makes the actors of dispatch and tells their live state; the crew starts and ends them."""
 
     def __init__(
-        self, store: Store, ledger: Ledger, client: Client, clock: Clock, ended: Callable[[], None], crew: Crew
+        self,
+        store: Store,
+        ledger: Ledger,
+        client: Client,
+        clock: Clock,
+        ended: Callable[[], None],
+        crew: Crew,
+        workers: Workers | None = None,
     ) -> None:
         self._store, self._ledger, self._client, self._clock, self._crew = store, ledger, client, clock, crew
+        self._workers = workers or Workers()
         self._random = Random()  # noqa: S311 - for jitter
         self._teams: dict[str, Team] = {}
         self._taken: defaultdict[str, Taken] = defaultdict(Taken)  # by source, of sources that are gone too
@@ -140,7 +152,7 @@ class Dispatcher:
 
     def sources(self) -> dict[str, SourceLive]:
         """Each source's state, and why it is so."""
-        return {name: _state(team.lane) for name, team in self._teams.items()}
+        return {name: _state(team.lane, doings(team.consumers, MOST_DOINGS)) for name, team in self._teams.items()}
 
     def _team(self, name: str, endpoint: Endpoint) -> Team:
         # A breaker for each source, not for each origin: where one endpoint fails, others of its host go on.
@@ -160,11 +172,16 @@ class Dispatcher:
         most = team.lane.endpoint.spec.parallel
         fewer, team.consumers = team.consumers[most:], team.consumers[:most]
         self._crew.retire([], fewer)
-        record = self.recorder.put
-        make = (team.lane, team.judge, self._lineage.of_outcomes, self._ledger, self._client, record, self._clock)
-        more = [Consumer(*make) for _ in range(most - len(team.consumers))]
+        more = [self._consumer(team) for _ in range(most - len(team.consumers))]
         team.consumers += more
         self._crew.join(more)
+
+    def _consumer(self, team: Team) -> Consumer:
+        record = self.recorder.put
+        parts = (team.lane, team.judge, self._lineage.of_outcomes, self._ledger, self._client, record, self._clock)
+        if team.lane.endpoint.spec.call:
+            return Runner(*parts, self._store.items, self._workers)
+        return Consumer(*parts)
 
 
 def _ever_good(store: Store, source: str) -> bool:
@@ -179,9 +196,9 @@ def _any_delayed(store: Store, source: str) -> bool:
     return any(store.books.count(batch.id, State.DELAYED) for batch in store.batches.open_of(source))
 
 
-def _state(lane: Lane) -> SourceLive:
+def _state(lane: Lane, doing: tuple[Doing, ...]) -> SourceLive:
     if lane.stopped is not None:
-        return SourceLive("stopped", lane.stopped)
+        return SourceLive("stopped", lane.stopped, doing)
     if not lane.breaker.closed:
         return SourceLive("down", f"{lane.breaker.origin} does not answer as it should; one probe each 5 s goes")
-    return SourceLive("running", None)
+    return SourceLive("running", None, doing)

@@ -132,7 +132,7 @@ class Judge:
         if found := good.found.get(job.key):
             if first is not job:
                 return Found(same_as=first.batch)  # the same ID for another batch: its items are kept once
-            return paging.turned(job, found, good.next, self._spec.max_pages)
+            return paging.turned(job, found, good.next, self._spec.max_pages) if self._spec.next else found
         if gone := good.gone.get(job.key):
             return gone
         if job.reason == ABSENT and not short:

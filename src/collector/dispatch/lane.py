@@ -37,7 +37,7 @@ class Lane:
 
     def is_wanted(self, call: Call) -> bool:
         """False where a batch of its jobs was paused or cancelled since it was packed."""
-        return all(self._is_open(job.batch) for job in call.jobs)
+        return all(map(self._is_open, {job.batch for job in call.jobs}))
 
     async def running(self) -> None:
         """Returns when the source is not stopped."""

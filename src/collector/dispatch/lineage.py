@@ -1,6 +1,6 @@
 """Which sources take their IDs from whose items, as they are declared now; and the IDs that items make."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,8 +60,10 @@ class Lineage:
         told = f"its items make the IDs of {', '.join(lost)}, which is not declared with `from` {batch.source} any more"
         return f"{told}: declare it so again, then `collector reload`, or cancel the batch. No ID is lost"
 
-    def of_outcomes(self, outcomes: Iterable[tuple[Job, Outcome]]) -> tuple[Offspring, ...]:
+    def of_outcomes(self, outcomes: Sequence[tuple[Job, Outcome]]) -> tuple[Offspring, ...]:
         """What the outcomes of a call make for the batches below those of its jobs."""
+        if not any(map(self._batches.children, {job.batch for job, _ in outcomes})):
+            return ()
         items: dict[str, tuple[Item, ...]] = {}  # the same ID for another batch has its items with the first
         made: dict[BatchId, list[Item]] = {}
         for job, outcome in outcomes:

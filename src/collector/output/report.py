@@ -117,7 +117,7 @@ def _input(batch: Batch, account: Account) -> list[str]:
 def _collection(batch: Batch, spec: Spec | None) -> list[str]:
     rows: list[tuple[str, object]] = [("source", batch.source)]
     if spec is not None:
-        rows.append(("asked", f"{spec.method} {spec.url}"))
+        rows.append(("called", spec.call) if spec.call else ("asked", f"{spec.method} {spec.url}"))
         rows.append(("IDs a call", spec.pack if spec.packed else 1))
         rows.append(("limits", ", ".join(map(str, spec.limit)) or "none declared"))
     rows += [
@@ -165,7 +165,7 @@ def _time(batch: Batch, spent: Mapping[Why, float]) -> list[str]:
 
 
 def _methods(batch: Batch, account: Account, spec: Spec | None) -> str:
-    where = f" ({_plain(spec.url)})" if spec else ""
+    where = f" ({_plain(spec.call or spec.url)})" if spec else ""
     file = f' from the file "{_plain(batch.file)}" (SHA-256 {batch.digest})' if batch.file and batch.digest else ""
     file = file if batch.parent is None else f" from the items of batch {batch.parent}"
     said = [

@@ -88,12 +88,21 @@ class Spent(msgspec.Struct, frozen=True):
     at_least: bool
 
 
+class DoingStatus(msgspec.Struct, frozen=True):
+    """What a run of a Python source says that it does, and since when."""
+
+    id: str
+    says: str
+    since: str
+
+
 class SourceStatus(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A source; `spent` is there where it declares a price for an item."""
+    """A source; `spent` is there where it declares a price for an item, `doing` where runs say what they do."""
 
     state: str
     why: str | None
     spent: Spent | None = None
+    doing: tuple[DoingStatus, ...] = ()
 
 
 class TroubleStatus(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from collector.output.finish import MOST_BATCHES, Finish, Work
 from collector.output.recent import Finishes
 from collector.output.snapshot import (
     BatchStatus,
+    DoingStatus,
     JobCounts,
     Snapshot,
     SourceStatus,
@@ -141,11 +142,13 @@ def _window(window: Window) -> WindowStatus:
 
 
 def _source(name: str, source: SourceLive, specs: Mapping[str, Spec], store: Store) -> SourceStatus:
+    doing = tuple(DoingStatus(doing.id, doing.says, stamp(doing.since)) for doing in source.doing)
     price = specs[name].price if name in specs else None
     if price is None or not price.item:
-        return SourceStatus(source.state, source.why)
+        return SourceStatus(source.state, source.why, doing=doing)
     amount = round(store.batches.items_of(name) * price.item, 6)
-    return SourceStatus(source.state, source.why, Spent(amount, price.currency, bool(price.call or price.also)))
+    spent = Spent(amount, price.currency, bool(price.call or price.also))
+    return SourceStatus(source.state, source.why, spent, doing)
 
 
 def _waiting(wait: Wait, books: Books, ongoing: Sequence[Batch], air: Air) -> Waiting:

@@ -38,6 +38,7 @@ def text(snapshot: Snapshot, width: int = 80) -> str:
     for name, source in snapshot.sources.items():
         why = f": {source.why}" if source.why else ""
         lines += _wrapped(f"source {name}: {source.state}{why}", width)
+        lines += [line for doing in source.doing for line in _wrapped(f"  {doing.id}: {doing.says}", width)]
         lines += _wrapped(f"spent {name}: {_money(source.spent)}", width) if source.spent else []
     for name, spent in snapshot.time.items():
         lines += _wrapped(f"time {name}: {_shares(spent)}", width)

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias, assert_never
 
 import msgspec
 
-from collector.model import Extra, Found, Gone, Item
+from collector.model import Extra, Found, Gone, Invalid, Item
 from collector.sources import missing, pages
 from collector.sources.entries import Asked, Entries
 from collector.sources.rules import Do
@@ -30,7 +30,7 @@ class Good(msgspec.Struct, frozen=True):
     """Understood: every ID asked for is in exactly one of the three."""
 
     found: dict[str, Found]
-    gone: dict[str, Gone]
+    gone: Mapping[str, Gone | Invalid]  # refused for itself only by a Python source
     absent: tuple[str, ...]  # not a word about them
     extra: Extra | None = None
     next: str | None = None  # the cursor of the next page; None where this is the last

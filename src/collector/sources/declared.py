@@ -38,6 +38,8 @@ def _of_a_function(where: str, table: Mapping[str, Any]) -> list[Problem]:
     found = []
     if table.get("url"):
         found.append(Problem(f"{where}.call", repr(table["call"]), "url or call, not both"))
+    if table.get("key") == "@key":
+        found.append(Problem(f"{where}.key", "'@key'", "a path to an item's own ID, or `@index`: no map is returned"))
     alien = [key for key in _OF_HTTP if key in table]
     expected = "not there: a Python source has no such key"
     return found + [Problem(f"{where}.{key}", repr(table[key]), expected) for key in alien]

@@ -77,14 +77,26 @@ class Client:
         headers = {**request.headers, "Authorization": f"Bearer {token}"}
         return await self._answer(endpoint, keys, replace(request, headers=headers), permit)
 
+    async def send(self, request: Request, permit: Permit, timeout: float, max_bytes: int) -> Answer:
+        """The whole answer to a request that is made already; errors as `ask`."""
+        got = await self._got(request, permit, timeout, max_bytes)
+        return Answer(got.status, got.headers, got.body, got.seconds)
+
     async def _answer(self, endpoint: Endpoint, keys: tuple[str, ...], request: Request, permit: Permit) -> Answer:
-        clock = asyncio.get_running_loop().time
-        started = clock()
+        got = await self._got(request, permit, endpoint.spec.timeout, endpoint.spec.max_bytes)
+        body = endpoint.masked(got.body) if got.status >= 400 else got.body
+        answer = Answer(got.status, got.headers, body, got.seconds)
+        if 200 <= got.status < 300 or (got.status >= 400 and rule(endpoint.spec, answer, keys) is Do.OK):
+            link = endpoint.link(got.url, got.headers.getall("Link", ()))
+            return answer if link is None else msgspec.structs.replace(answer, link=link)
+        return answer
+
+    async def _got(self, request: Request, permit: Permit, timeout: float, max_bytes: int) -> "_Got":
         try:
-            async with asyncio.timeout(endpoint.spec.timeout):
-                got = await self._follow(request, permit, endpoint.spec.max_bytes)
+            async with asyncio.timeout(timeout):
+                return await self._follow(request, permit, max_bytes)
         except TimeoutError as error:
-            raise RequestError("timeout", f"no whole answer within {endpoint.spec.timeout:g} s") from error
+            raise RequestError("timeout", f"no whole answer within {timeout:g} s") from error
         except aiohttp.ClientResponseError as error:
             # Its text holds the whole URL, and that may hold a secret: only what lies behind it goes on.
             raise RequestError("connection", "the answer is not HTTP that can be read") from error.__cause__
@@ -92,18 +104,14 @@ class Client:
             if isinstance(error, aiohttp.ClientConnectorError):
                 permit.unsent()
             raise RequestError("connection", _told(error)) from error
-        body = endpoint.masked(got.body) if got.status >= 400 else got.body
-        answer = Answer(got.status, got.headers, body, clock() - started)
-        if 200 <= got.status < 300 or (got.status >= 400 and rule(endpoint.spec, answer, keys) is Do.OK):
-            link = endpoint.link(got.url, got.headers.getall("Link", ()))
-            return answer if link is None else msgspec.structs.replace(answer, link=link)
-        return answer
 
     async def _follow(self, request: Request, permit: Permit, max_bytes: int) -> "_Got":
         async def spend(wire: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
             permit.spend()
             return await send(wire)
 
+        clock = asyncio.get_running_loop().time
+        started = clock()
         for _ in range(MOST_REDIRECTS + 1):
             async with self._session.request(
                 request.method,
@@ -116,7 +124,7 @@ class Client:
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or location is None:
                     body = await _body(response, max_bytes)
-                    return _Got(request.url, response.status, response.headers, body)
+                    return _Got(request.url, response.status, response.headers, body, clock() - started)
                 request = redirected(request, response.status, location)
         raise RequestError("redirect", f"more than {MOST_REDIRECTS} redirects")
 
@@ -146,6 +154,7 @@ class _Got(NamedTuple):
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes
+    seconds: float
 
 
 async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:

@@ -11,12 +11,17 @@ from collector.sources.spec import Spec
 
 
 def identity(spec: Spec, secrets: Mapping[str, Secret], key: bytes) -> str:
-    """The same text for sources that draw on the same limit: same secrets, method, origin and path template.
+    """The same text for sources that draw on the same limit: same secrets, method, origin and path template, or the
+    same function.
 
     Hashed under a key of the database's own, so that it says nothing of the secrets.
     """
     path = re.sub(r"\{secret\.[^}]*\}", "{secret}", spec.url.partition("?")[0])
-    parts = [spec.method, path, *(secrets[name].reveal() for name in sorted(spec.secrets))]
+    parts = (
+        ["call", spec.call]
+        if spec.call
+        else [spec.method, path, *(secrets[name].reveal() for name in sorted(spec.secrets))]
+    )
     text = "\0".join(parts).encode()
     return hmac.new(key, text, hashlib.sha256).hexdigest()[:32]
 

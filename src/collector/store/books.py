@@ -68,6 +68,10 @@ class Books:
         """Jobs of a batch in one state."""
         return sum(jobs for (at, _), jobs in self._entries.get(batch, Counter()).items() if at is state)
 
+    def waiting(self, batch: BatchId, state: State, reason: str) -> int:
+        """Jobs of a batch in one state for one reason."""
+        return self._entries.get(batch, Counter())[state, reason]
+
     def total(self) -> Mapping[State, int]:
         """Jobs of every batch by state."""
         return self._total

@@ -100,6 +100,17 @@ class Items:
             after = rows[-1][0]
             most = page_size([len(row[1]) for row in rows])
 
+    async def under(self, source: str, job: str) -> AsyncIterator[list[tuple[str, str]]]:
+        """Keys and bodies of what the latest batch that found an ID in a source has under it, a page at a time."""
+        batches = await self._database.read(
+            "SELECT coalesce(j.same_as, j.batch) FROM batches AS b CROSS JOIN jobs AS j ON j.batch = b.id AND j.key = ?"
+            " WHERE b.source = ? AND j.state = 'found' ORDER BY b.id DESC LIMIT 1",
+            (job, source),
+        )
+        for (batch,) in batches:
+            async for items in self.of_job(batch, job):
+                yield [(item.key, item.body) for item in items]
+
     async def not_found(self, batch: BatchId, state: State) -> AsyncIterator[list[NotFound]]:
         """Jobs of a batch that ended in a state other than found, by key, a page at a time."""
         after = ""

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 import msgspec
 
@@ -10,6 +10,7 @@ from collector.clock import Clock, stamp
 from collector.model import (
     ABSENT,
     OPEN,
+    RETRY_LATER,
     Attempt,
     BatchId,
     Cursor,
@@ -31,12 +32,17 @@ from collector.store.children import Children
 from collector.store.database import Database, Row, Write
 
 LONGEST_DELAY = 300.0  # seconds; a row due later than this was written while the clock was wrong
+LONGEST_LATER = 30 * 86_400.0  # seconds; the same for a row whose function asked for a later time
+LOOK_FAR = 60.0  # seconds between two looks for such rows, where rows that may be due days ahead lie among them
 DUE_SINCE = 0.2  # seconds; what became due between two reads is looked for once more
 MOST_ATTEMPTS_KEPT = 20  # of one job
 MOST_DETAIL = 500  # characters
 _ITEMS_A_STATEMENT = 200
 _NONE_SPENT = -1  # the tries spent before count no more: the list goes on, or begins anew
 _READ = "key, attempts, pack_max, reason, cursor"
+
+
+Entered: TypeAlias = tuple[Job, Outcome, Result]
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True):
@@ -61,6 +67,7 @@ class Jobs:
     def __init__(self, database: Database, books: Books, batches: Batches, clock: Clock) -> None:
         self._database, self._books, self._batches, self._clock = database, books, batches, clock
         self._children = Children(books, batches)
+        self._looked_far: dict[BatchId, float] = {}  # when, in monotonic time
 
     async def queued(self, batch: BatchId, after: str, most: int) -> list[Job]:
         """The next queued jobs of a batch behind a key, in the order of their keys."""
@@ -72,15 +79,28 @@ class Jobs:
 
     async def due(self, batch: BatchId, most: int) -> list[Job]:
         """Delayed jobs of a batch whose time has come; lists that were begun first, however many wait to be."""
-        now, wrong = stamp(self._clock.wall()), stamp(self._clock.wall() + LONGEST_DELAY + 1)
+        now = self._clock.wall()
+        far, later = stamp(now + LONGEST_DELAY + 1), stamp(now + LONGEST_LATER + 1)
+        wrong = far if self._looks_far(batch) else later
         rows = await self._database.read(
             f"SELECT {_READ} FROM jobs WHERE batch = ? AND state = 'delayed' AND cursor IS NOT NULL AND due_at <= ?"
             f" UNION ALL SELECT {_READ} FROM jobs WHERE batch = ? AND state = 'delayed' AND due_at > ?"
+            " AND (reason IS NOT ? OR due_at > ?)"
             f" UNION ALL SELECT {_READ} FROM jobs WHERE batch = ? AND state = 'delayed' AND cursor IS NULL"
             " AND due_at <= ? LIMIT ?",
-            (batch, now, batch, wrong, batch, now, most),
+            (batch, stamp(now), batch, wrong, RETRY_LATER, later, batch, stamp(now), most),
         )
         return [_job(batch, row, delayed=True) for row in rows]
+
+    def _looks_far(self, batch: BatchId) -> bool:
+        """Whether to look for rows of a wrong clock: rarely, where many that may be due in days lie among them."""
+        if not self._books.waiting(batch, State.DELAYED, RETRY_LATER):
+            return True
+        now = self._clock.mono()
+        if now - self._looked_far.get(batch, float("-inf")) < LOOK_FAR:
+            return False
+        self._looked_far[batch] = now
+        return True
 
     async def next_due(self, batch: BatchId) -> str | None:
         """When the next delayed job of a batch will be due, as a stamp; those that are due already do not count."""
@@ -115,8 +135,9 @@ class Jobs:
         async with self._database.write() as write:
             standing = await self._standing(write, (job for job, _, _ in asked))
             moved = [entry for entry in asked if _may_move(standing.get((entry[0].batch, entry[0].key)), entry[1])]
-            moved = [(job, await _ended(write, job, outcome), result) for job, outcome, result in moved]
-            changes = [self._change(job, outcome, result.source, now) for job, outcome, result in moved]
+            moved = [await _ended(write, entry) if _repeats(*entry[:2]) else entry for entry in moved]
+            at = stamp(now)
+            changes = [self._change(job, outcome, result.source, now, at) for job, outcome, result in moved]
             await write.change(
                 "UPDATE jobs SET state = o.value ->> 2, due_at = o.value ->> 4,"
                 " attempts = CASE WHEN o.value ->> 3 < 0 THEN 0 ELSE attempts + (o.value ->> 3) END,"
@@ -142,34 +163,44 @@ class Jobs:
         )
         return {(batch, key): (State(state), reason) for batch, key, state, reason in rows}
 
-    def _change(self, job: Job, outcome: Outcome, source: str, now: float) -> Change:
+    def _change(self, job: Job, outcome: Outcome, source: str, now: float, at: str) -> Change:
         state, reason, detail, spent = _row_of(outcome)
-        later = isinstance(outcome, PutOff | MorePages)
-        delay = min(outcome.delay, LONGEST_DELAY) if isinstance(outcome, PutOff) else 0.0
+        due_at, finished_at, pack_max, same_as = None, None, None, None
+        cursor: str | None = ""  # a job that has ended has none: asked again it begins with its first page
+        match outcome:
+            case PutOff():
+                due_at, pack_max = stamp(now + _delay(outcome)), outcome.pack_max
+                cursor = _text(outcome.cursor) if outcome.cursor else None
+            case MorePages():
+                due_at, cursor = at, _text(outcome.cursor)
+            case Found():
+                finished_at, same_as = at, outcome.same_as
+            case _:
+                finished_at = at
         return Change(
             batch=job.batch,
             key=job.key,
             state=state,
             spent=spent,
-            due_at=stamp(now + delay) if later else None,
-            pack_max=outcome.pack_max if isinstance(outcome, PutOff) else None,
+            due_at=due_at,
+            pack_max=pack_max,
             reason=reason and (reason if _is_ours(reason) else self._books.bounded(source, reason)),
             detail=detail[:MOST_DETAIL] if detail else None,
-            same_as=outcome.same_as if isinstance(outcome, Found) else None,
-            finished_at=None if later else stamp(now),
-            cursor=_cursor_of(outcome),
+            same_as=same_as,
+            finished_at=finished_at,
+            cursor=cursor,
         )
 
     async def _store_items(self, write: Write, moved: Sequence[tuple[Job, Outcome, Result]]) -> None:
         rows: dict[BatchId, list[tuple[object, ...]]] = {}
-        answers: dict[tuple[int, BatchId], int | None] = {}
+        answers: dict[tuple[int, BatchId], tuple[str, int | None]] = {}
         for job, outcome, result in moved:
             if not isinstance(outcome, Found | MorePages) or not outcome.items:
                 continue
             place = (id(result), job.batch)
             if place not in answers:
-                answers[place] = await _store_answer(write, result, job.batch)
-            at, answer = stamp(result.at), answers[place]
+                answers[place] = stamp(result.at), await _store_answer(write, result, job.batch)
+            at, answer = answers[place]
             rows.setdefault(job.batch, []).extend(
                 (job.batch, job.key, result.source, item.key, at, answer, item.reencoded, item.body)
                 for item in outcome.items
@@ -216,7 +247,11 @@ class Jobs:
 
 def _is_ours(reason: str) -> bool:
     """True for our own words, by which a job that comes back is known: they are few, and never `other`."""
-    return reason == ABSENT or reason.startswith("http-")
+    return reason in (ABSENT, RETRY_LATER) or reason.startswith("http-")
+
+
+def _delay(put_off: PutOff) -> float:
+    return min(put_off.delay, LONGEST_LATER if put_off.reason == RETRY_LATER else LONGEST_DELAY)
 
 
 def _job(batch: BatchId, row: Row, *, delayed: bool) -> Job:
@@ -225,29 +260,27 @@ def _job(batch: BatchId, row: Row, *, delayed: bool) -> Job:
     return Job(batch, key, attempts, pack_max, reason, delayed, at)
 
 
-def _cursor_of(outcome: Outcome) -> str | None:
-    """What a row's cursor becomes; a job that has ended has none: asked again it begins with its first page."""
-    if not isinstance(outcome, PutOff | MorePages):
-        return ""
-    return _text(outcome.cursor) if outcome.cursor else None
+def _repeats(job: Job, outcome: Outcome) -> bool:
+    """True for a page that has the cursor of the page before; not yet for those that a list that was begun anew has
+    stored before, which it passes to go on behind them."""
+    if not isinstance(outcome, MorePages) or job.cursor is None:
+        return False
+    return outcome.cursor.next == job.cursor.next and outcome.cursor.pages > job.cursor.known
 
 
-async def _ended(write: Write, job: Job, outcome: Outcome) -> Outcome:
-    """A page after which its list goes on, or ends: one that has the cursor of the page before and nothing new would
-    come for ever."""
-    if not isinstance(outcome, MorePages) or not job.cursor or outcome.cursor.next != job.cursor.next:
-        return outcome
-    if outcome.cursor.pages <= job.cursor.known:
-        return outcome  # begun anew, it passes what was stored before; behind that it goes on
-    known = 0
-    keys = [item.key for item in outcome.items]
+async def _ended(write: Write, entry: Entered) -> Entered:
+    """A list whose pages repeat their cursor: one of them that brings nothing new ends it, or it would never end."""
+    job, outcome, result = entry
+    assert isinstance(outcome, MorePages)
+    known, keys = 0, [item.key for item in outcome.items]
     for start in range(0, len(keys), _ITEMS_A_STATEMENT):
         part = keys[start : start + _ITEMS_A_STATEMENT]
         # Not by json_each, to which a text ends at a NUL.
         sql = f"SELECT count(*) FROM items WHERE batch = ? AND job = ? AND key IN ({', '.join('?' * len(part))})"
         known += (await write.rows(sql, (job.batch, job.key, *part)))[0][0]
-    repeated = f"after {outcome.cursor.pages} pages its list gave nothing new"
-    return outcome if known < len(outcome.items) else Found(outcome.items, detail=repeated)
+    if known < len(outcome.items):
+        return entry
+    return job, Found(outcome.items, detail=f"after {outcome.cursor.pages} pages its list gave nothing new"), result
 
 
 def _may_move(standing: tuple[State, str] | None, outcome: Outcome) -> bool:
