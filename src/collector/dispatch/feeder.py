@@ -12,13 +12,14 @@ from collector.dispatch.lineage import Lineage
 from collector.dispatch.packing import Kind, Shelf
 from collector.dispatch.recorder import Recorder
 from collector.errors import StoreBusy
-from collector.model import BatchId, Call, Found, Job, Result, State
+from collector.model import BatchId, Call, Found, Job, Offspring, Result, State
 from collector.sources.rules import fresh_since
 from collector.store.batches import Batch
 from collector.store.store import Store
 
 RIPE = 60.0  # seconds that a pack of returned jobs may wait to be filled while there is other work
 LOOK_EVERY = 0.1  # seconds
+HANDED_DOWN = 500  # items whose IDs are taken in at once, and a few
 SHORTEST_SLEEP = 0.05  # seconds
 DISK_DELAY = 2.0  # seconds
 LONGEST_SLEEP = 60.0  # seconds; a clock that was set wakes it in time
@@ -151,10 +152,11 @@ class Feeder:
         known: dict[str, BatchId] = {}
         since = fresh_since(self._lane.endpoint.spec.recollect, self._clock.wall())
         if jobs and since is not None:
-            if self._others_have_items(batch):
-                known = await self._store.jobs.collected(self._lane.name, [job.key for job in jobs], stamp(since))
-                for key, before_it in known.items():
-                    await self._hand_down(batch.id, key, before_it)
+            # A list that was begun goes on: its own items beside those of another batch would be neither's whole list.
+            unbegun = [job.key for job in jobs if job.cursor is None]
+            if unbegun and self._others_have_items(batch):
+                known = await self._store.jobs.collected(self._lane.name, unbegun, stamp(since))
+                await self._hand_down(batch.id, known)
             jobs = await self._without_twins(batch, jobs, known)
         jobs = self._lane.taken.take(jobs)
         self._shelf.add(job for job in jobs if job.key not in known)
@@ -179,14 +181,22 @@ class Feeder:
         self._twins.setdefault(batch.id, {}).update((key, job) for key, job in twins.items() if not job.delayed)
         return [job for job in jobs if job.key not in twins]
 
-    async def _hand_down(self, batch: BatchId, key: str, holder: BatchId) -> None:
-        """What an earlier batch has stored under a key feeds the batches below this one, as if it came now. Done
-        before the job ends, so a kill in between does it again."""
-        if self._store.batches.children(batch):
-            async for items in self._store.items.of_job(holder, key):
-                born = self._lineage.offspring(batch, items)
-                await self._store.jobs.adopt(born)
-                self._recorder.wake(born)
+    async def _hand_down(self, batch: BatchId, known: Mapping[str, BatchId]) -> None:
+        """What earlier batches have stored under these keys feeds the batches below this one, as if it came now. Done
+        before the jobs end, so a kill in between does it again."""
+        if not self._store.batches.children(batch):
+            return
+        born: list[Offspring] = []
+        items = 0
+        for key, holder in known.items():
+            async for page in self._store.items.of_job(holder, key):
+                born += self._lineage.offspring(batch, page)
+                items += len(page)
+                if items >= HANDED_DOWN:
+                    await self._recorder.adopt(born)
+                    born, items = [], 0
+        if born:
+            await self._recorder.adopt(born)
 
     def _others_have_items(self, batch: Batch) -> bool:
         return any(b.items and b.id != batch.id and b.source == batch.source for b in self._store.batches.all())
