@@ -62,6 +62,7 @@ class Cursor(msgspec.Struct, frozen=True):
     pages: int = 0  # got since the list was begun
     restarts: int = 0  # how often it was begun anew, since the API no longer knew its cursor
     mark: str = ""  # the cursor of an earlier page: a list that comes back to it goes in a circle
+    known: int = 0  # pages got before it was begun anew: so many may bring nothing new
 
 
 class Job(msgspec.Struct, frozen=True):

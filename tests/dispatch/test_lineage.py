@@ -61,6 +61,40 @@ async def test_ids_are_text_that_the_next_source_takes(
     assert (born.keys, born.malformed) == (keys, malformed)
 
 
+@pytest.mark.parametrize(
+    ("body", "malformed"),
+    [
+        ('{"id": 5.26e+17}', "5.26e17"),
+        ('{"id": true}', "true"),
+        ('{"id": {"deep": 1}}', '{"deep":1}'),
+        ('{"id": [["1"]]}', '["1"]'),
+        ('{"id": "1\\u00002"}', "1\ufffd2"),
+    ],
+)
+async def test_what_is_no_id_stays_so_where_the_next_source_takes_any_text(
+    tmp_path: Path, body: str, malformed: str
+) -> None:
+    """A source without a pattern is asked for texts and whole numbers only: no float, nothing that is kept in part."""
+    async with stores.opened(tmp_path / "collector.db", Clock()) as store:
+        batch = await seeded(store)
+        lineage = Lineage(store.batches)
+        lineage.declare({"followers": FOLLOWERS, "posts": posts("id", id=".+")})
+        [born] = lineage.offspring(batch.id, [Item("1", body)])
+        assert (born.keys, born.malformed) == ((), (malformed,))
+
+
+async def test_an_answer_that_comes_after_the_chain_was_declared_otherwise_has_its_children(tmp_path: Path) -> None:
+    """A call leaves, a reload lets the next source follow another one, then the answer comes: its IDs are not lost."""
+    async with stores.opened(tmp_path / "collector.db", Clock()) as store:
+        batch = await seeded(store)
+        lineage = Lineage(store.batches)
+        lineage.declare({"followers": FOLLOWERS, "posts": posts("id")})
+        lineage.declare({"followers": FOLLOWERS, "others": FOLLOWERS, "posts": posts("id", **{"from": "others.id"})})
+        assert not lineage.whole(batch)
+        [born] = lineage.offspring(batch.id, [Item("1", '{"id": "1"}')])
+        assert born.keys == ("1",)
+
+
 async def test_a_page_and_a_last_page_make_children_and_others_do_not(tmp_path: Path) -> None:
     """Whatever an outcome has no items of has no children."""
     async with stores.opened(tmp_path / "collector.db", Clock()) as store:

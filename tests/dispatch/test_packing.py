@@ -82,6 +82,15 @@ def test_absent_ids_are_asked_among_their_like() -> None:
     assert [len({job.reason for job in call.jobs}) for call in all_calls(packed)] == [1, 1]
 
 
+def test_an_absent_id_is_asked_again_before_others_are_asked_first() -> None:
+    """Where each call carries one ID too: a small batch would else wait for its last IDs until a large one is done."""
+    packed = shelf(1)
+    packed.add([job(1, f"a{i}") for i in range(9)] + [job(2, "b", 1, ABSENT)])
+    call = next_call(packed, never)
+    assert call is not None
+    assert call.keys == ("b",)
+
+
 def test_one_key_of_two_batches_is_asked_once() -> None:
     """A call never carries a key twice, and both jobs get its outcome."""
     packed = shelf(10)

@@ -88,7 +88,7 @@ def test_an_expired_cursor_begins_the_list_anew(judge: Judge, reading: Reading) 
     """The API took the ID when the list was begun, so a refusal in its middle speaks of the cursor."""
     outcome = weighed(judge, job(Cursor("b", 7)), reading)
     assert isinstance(outcome, PutOff)
-    assert (outcome.reason, outcome.attempt, outcome.cursor) == ("cursor-expired", False, Cursor("", restarts=1))
+    assert (outcome.reason, outcome.attempt, outcome.cursor) == ("cursor-expired", False, Cursor("", 0, 1, known=7))
 
 
 def test_a_list_that_never_comes_to_its_end_fails_in_the_end(judge: Judge) -> None:
@@ -112,7 +112,7 @@ def test_a_page_that_can_never_be_read_begins_the_list_anew(judge: Judge) -> Non
     assert (again.attempt, again.cursor) == (True, None)
     outcome = weighed(judge, job(Cursor("b", 7), attempts=2), Unreadable("error", "gone"))
     assert isinstance(outcome, PutOff)
-    assert outcome.cursor == Cursor("", restarts=1)
+    assert outcome.cursor == Cursor("", restarts=1, known=7)
 
 
 def test_many_expired_cursors_do_not_stop_the_source() -> None:

@@ -9,6 +9,7 @@ import pytest
 from collector.intake import files
 from collector.model import BatchState
 from tests.intake.house import HandClock, House, house, lines, numbers
+from tests.intake.test_reconfigure import reconfigure
 
 CHAIN = """
 root = "state"
@@ -91,6 +92,29 @@ async def test_a_file_for_a_chain_is_found_again_after_a_kill(tmp_path: Path) ->
         batch, *_ = home.store.batches.all()
         assert (batch.state, await home.keys(batch)) == (BatchState.OPEN, ["ada"])
         assert not path.exists()
+
+
+async def test_a_batch_whose_chain_went_while_it_was_taken_in_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reload takes the last source away in the middle of the file: opened without it, it would never follow."""
+    async with house(tmp_path, text=CHAIN) as home:
+        load = home.store.batches.load_chunk
+
+        async def and_reloaded(*given: Any) -> Any:
+            reconfigure(home, CHAIN[: CHAIN.index("[source.posts]")].replace("posts", "users"))
+            return await load(*given)
+
+        monkeypatch.setattr(home.store.batches, "load_chunk", and_reloaded)
+        seeds = home.drop("seeds.csv", "user\nada\n", "posts")
+        assert await home.loader.take(seeds, "users", follow=("followers", "posts")) is None
+        [batch] = home.store.batches.all()
+        assert batch.state is BatchState.LOADING
+        assert "posts cannot follow users any more: declare it so again, then `collector reload`" in home.said()
+        reconfigure(home, CHAIN)
+        await home.loader.go_on()
+        assert [batch.source for batch in home.store.batches.all()] == ["users", "followers", "posts"]
+        assert (await home.keys(batch), home.said()) == (["ada"], "")
 
 
 async def test_a_batch_cancelled_while_it_is_taken_in_stops_there(

@@ -129,6 +129,21 @@ async def test_what_an_earlier_batch_collected_is_in_the_file_too(store: Store, 
     assert sorted(line["id"] for line in lines_of(batches / second.folder / "found.jsonl")) == ["1", "2"]
 
 
+async def test_a_long_list_that_an_earlier_batch_collected_is_whole_in_the_file(
+    store: Store, batches: Path, clock: Standing
+) -> None:
+    """However many objects an ID has, they come a page at a time, each once, beside IDs with one."""
+    long = Found(tuple(found(f"o{n}").items[0] for n in range(1_203)))
+    first = await taken_in(store, ["1", "2", "3"])
+    await recorded(store, first.id, {"1": found("1"), "2": long, "3": found("3")})
+    second = await taken_in(store, ["1", "2", "3"], name="again")
+    await recorded(store, second.id, {key: Found(same_as=first.id) for key in ("1", "2", "3")})
+    assert max([len(page) async for page in store.items.found_before(second.id)]) <= 500
+    await folder_of(store, batches, clock).write_ended()
+    lines = [(line["id"], line["item"]["id"]) for line in lines_of(batches / second.folder / "found.jsonl")]
+    assert sorted(lines) == sorted([("1", "1"), ("3", "3"), *(("2", f"o{n}") for n in range(1_203))])
+
+
 async def test_only_a_detail_is_kept_from_being_a_formula(store: Store, batches: Path, clock: Standing) -> None:
     """A spreadsheet runs nothing that an API says, and no ID is changed."""
     batch = await taken_in(store, ["-1", "=2"])

@@ -1,7 +1,11 @@
 """Pages of lists and the batches of a chain, as the tables keep them."""
 
+from random import Random
+
+import msgspec
 import pytest
 
+from collector.dispatch import paging
 from collector.model import (
     BatchState,
     Cursor,
@@ -182,3 +186,44 @@ async def test_items_of_a_job_come_in_pages(store: Store) -> None:
     await store.jobs.record([came(await only(store, batch), Found(tuple(Item(key, "{}") for key in keys)))])
     read = [one.key async for part in store.items.of_job(batch.id, "7") for one in part]
     assert read == keys
+
+
+async def test_a_list_whose_items_hold_a_nul_ends_where_it_gives_nothing_new(store: Store) -> None:
+    """A scroll's cursor stays the same, and so do the items of its last page: that is its end, NULs or not."""
+    batch = await opened(store, ["7"])
+    for pages in (1, 2):
+        job = await only(store, batch)
+        await store.jobs.record([came(job, page("a\0b", "a\0c", after="scroll", pages=pages))])
+    assert store.books.of(batch.id).states[State.FOUND] == 1
+
+
+async def test_an_id_that_stood_there_as_none_is_asked_when_it_comes_as_one(store: Store) -> None:
+    """Where "@ada" gives the ID "ada" and "ada" alone is none, the order in which they come loses nobody."""
+    batch = await opened(store, ["7"])
+    child = store.batches.children(batch.id)[0]
+    await store.jobs.adopt([Offspring(child.id, "posts", (), ("ada", "12"))])
+    await store.jobs.adopt([Offspring(child.id, "posts", ("ada",), ("ada",))])
+    assert [job.key for job in await store.jobs.due(child.id, 9)] == ["ada"]
+    assert store.books.of(child.id).states == {State.DELAYED: 1, State.INVALID: 1}
+    assert counted(store.path) == kept(store.path)
+
+
+async def test_a_scroll_that_was_begun_anew_passes_its_known_pages_and_goes_on(store: Store) -> None:
+    """All its pages have the same cursor. The pages of the first time bring nothing new, and are not its end."""
+    batch = await opened(store, ["7"])
+    for pages in (1, 2):
+        await store.jobs.record(
+            [came(await only(store, batch), page(f"a{pages}", f"b{pages}", after="scroll", pages=pages))]
+        )
+    expired = paging.begun_anew(await only(store, batch), "", 5, Random(1))
+    assert isinstance(expired, PutOff)
+    await store.jobs.record([came(await only(store, batch), msgspec.structs.replace(expired, delay=0))])
+    for pages in (1, 2, 3):
+        job = await only(store, batch)
+        came_now = paging.turned(job, Found((item(f"a{pages}"), item(f"b{pages}"))), "scroll", None)
+        await store.jobs.record([came(job, came_now)])
+    assert (await only(store, batch)).cursor == Cursor("scroll", 3, 1, "scroll", 2)
+    job = await only(store, batch)
+    await store.jobs.record([came(job, paging.turned(job, Found((item("a3"),)), "scroll", None))])
+    assert store.books.of(batch.id).states[State.FOUND] == 1
+    assert store.batches.get(batch.id).items == 6

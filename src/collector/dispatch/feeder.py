@@ -1,6 +1,7 @@
 """Due jobs to calls: fair shares, packing, and nothing asked for twice."""
 
 import asyncio
+from collections.abc import Mapping
 
 import structlog
 
@@ -11,13 +12,14 @@ from collector.dispatch.lineage import Lineage
 from collector.dispatch.packing import Kind, Shelf
 from collector.dispatch.recorder import Recorder
 from collector.errors import StoreBusy
-from collector.model import BatchId, Call, Found, Job, Result, State
+from collector.model import BatchId, Call, Found, Job, Offspring, Result, State
 from collector.sources.rules import fresh_since
 from collector.store.batches import Batch
 from collector.store.store import Store
 
 RIPE = 60.0  # seconds that a pack of returned jobs may wait to be filled while there is other work
 LOOK_EVERY = 0.1  # seconds
+HANDED_DOWN = 500  # items whose IDs are taken in at once, and a few
 SHORTEST_SLEEP = 0.05  # seconds
 LONGEST_SLEEP = 60.0  # seconds; a clock that was set wakes it in time
 
@@ -42,6 +44,8 @@ class Feeder:
         self._position: dict[BatchId, str] = {}  # the last key read from the queued rows
         self._exhausted: set[BatchId] = set()  # no queued row is left behind the position
         self._looked: dict[BatchId, float] = {}  # when the delayed rows were read last, in loop time
+        self._twins: dict[BatchId, dict[str, Job]] = {}  # read, and another batch asks for the same ID
+        self._freed = 0  # of `taken`, when the twins were looked at last
         self._unfilled: dict[Kind, float] = {}  # since when a pack waits to be filled, in loop time
         self._hand: tuple[Job, ...] = ()  # neither on the shelf any more, nor anywhere else yet
 
@@ -84,7 +88,10 @@ class Feeder:
         for given_back in self._lane.taken.to_read_again():
             self._forget(given_back)
         most = max(500, 4 * self._shelf.most)
+        freed, self._freed = self._freed != self._lane.taken.freed, self._lane.taken.freed
         for batch in batches:
+            if freed and (twins := self._twins.pop(batch.id, None)):
+                await self._shelve(batch, [*twins.values()], set())
             if batch.id not in self._exhausted and self._shelf.held(batch.id, delayed=False) < self._shelf.most:
                 await self._read_queued(batch, most)
             if self._is_time_to_look(batch) and self._shelf.held(batch.id, delayed=True) < most:
@@ -106,6 +113,7 @@ class Feeder:
         """Its rows are read from the first one on."""
         self._position.pop(batch, None)
         self._looked.pop(batch, None)
+        self._twins.pop(batch, None)
         self._exhausted.discard(batch)
 
     async def _read_queued(self, batch: Batch, most: int) -> None:
@@ -142,10 +150,13 @@ class Feeder:
         jobs = [job for job in read if (job.batch, job.key) not in before]
         known: dict[str, BatchId] = {}
         since = fresh_since(self._lane.endpoint.spec.recollect, self._clock.wall())
-        if jobs and since is not None and self._others_have_items(batch):
-            known = await self._store.jobs.collected(self._lane.name, [job.key for job in jobs], stamp(since))
-            for key, before_it in known.items():
-                await self._hand_down(batch.id, key, before_it)
+        if jobs and since is not None:
+            # A list that was begun goes on: its own items beside those of another batch would be neither's whole list.
+            unbegun = [job.key for job in jobs if job.cursor is None]
+            if unbegun and self._others_have_items(batch):
+                known = await self._store.jobs.collected(self._lane.name, unbegun, stamp(since))
+                await self._hand_down(batch.id, known)
+            jobs = await self._without_twins(batch, jobs, known)
         jobs = self._lane.taken.take(jobs)
         self._shelf.add(job for job in jobs if job.key not in known)
         done = tuple((job, Found(same_as=known[job.key])) for job in jobs if job.key in known)
@@ -154,14 +165,37 @@ class Feeder:
             await self._recorder.put(Result(self._lane.name, self._hand, done, self._clock.wall(), sent=False))
             self._hand = ()
 
-    async def _hand_down(self, batch: BatchId, key: str, holder: BatchId) -> None:
-        """What an earlier batch has stored under a key feeds the batches below this one, as if it came now. Done
-        before the job ends, so a kill in between does it again."""
-        if self._store.batches.children(batch):
-            async for items in self._store.items.of_job(holder, key):
-                born = self._lineage.offspring(batch, items)
-                await self._store.jobs.adopt(born)
-                self._recorder.wake(born)
+    async def _without_twins(self, batch: Batch, jobs: list[Job], known: Mapping[str, BatchId]) -> list[Job]:
+        """Leaves out those that another batch asks for now, whose answer will do for both: a job that is delayed is
+        read again by and by, others are kept here. A pack holds the same ID of two batches once, so it needs none."""
+        others = [other.id for other in self._batches() if other.id != batch.id]
+        spec = self._lane.endpoint.spec
+        if spec.packed or not others:
+            return jobs
+        keys = [job.key for job in jobs if job.cursor is None and job.key not in known]
+        asked = {key for owner, key in self._lane.taken.jobs if owner != batch.id}
+        if spec.next:  # between two pages a list is in the table alone
+            asked |= await self._store.jobs.begun(others, keys)
+        twins = {job.key: job for job in jobs if job.key in asked and job.cursor is None}
+        self._twins.setdefault(batch.id, {}).update((key, job) for key, job in twins.items() if not job.delayed)
+        return [job for job in jobs if job.key not in twins]
+
+    async def _hand_down(self, batch: BatchId, known: Mapping[str, BatchId]) -> None:
+        """What earlier batches have stored under these keys feeds the batches below this one, as if it came now. Done
+        before the jobs end, so a kill in between does it again."""
+        if not self._store.batches.children(batch):
+            return
+        born: list[Offspring] = []
+        items = 0
+        for key, holder in known.items():
+            async for page in self._store.items.of_job(holder, key):
+                born += self._lineage.offspring(batch, page)
+                items += len(page)
+                if items >= HANDED_DOWN:
+                    await self._recorder.adopt(born)
+                    born, items = [], 0
+        if born:
+            await self._recorder.adopt(born)
 
     def _others_have_items(self, batch: Batch) -> bool:
         return any(b.items and b.id != batch.id and b.source == batch.source for b in self._store.batches.all())

@@ -12,13 +12,13 @@ from collector.sources.tree import CannotTell, as_text, finder
 from collector.store.batches import Batch, Batches
 
 LONGEST_KEY = 500  # characters of what is no ID
+LOST = "\ufffd"  # in place of what cannot be kept
 
 
 @dataclass(frozen=True, slots=True)
 class _Follower:
     """How a source takes its IDs from an item."""
 
-    after: str  # the source whose items they are
     find: Callable[[Any], Any]  # the IDs in an item
     match: Callable[[str], str | None]
     most: int
@@ -29,14 +29,15 @@ class Lineage:
 
     def __init__(self, batches: Batches) -> None:
         self._batches = batches
-        self._followers: dict[str, _Follower] = {}
+        self._followers: dict[tuple[str, str], _Follower] = {}  # by the source whose items they are, and its own name
         self._after: dict[str, str] = {}  # a source to the one whose items feed it, as declared now
 
     def declare(self, specs: Mapping[str, Spec]) -> None:
-        """Takes up the sources as they are declared now. What is in the air may still need one that is gone."""
+        """Takes up the sources as they are declared now. What is in the air may still need one that is gone, or that
+        follows another one now."""
         self._after = {name: spec.feed.source for name, spec in specs.items() if spec.feed}
         self._followers |= {
-            name: _Follower(spec.feed.source, finder(spec.feed.path), spec.match, spec.max_children)
+            (spec.feed.source, name): _Follower(finder(spec.feed.path), spec.match, spec.max_children)
             for name, spec in specs.items()
             if spec.feed
         }
@@ -72,43 +73,45 @@ class Lineage:
 
     def offspring(self, batch: BatchId, items: Iterable[Item]) -> tuple[Offspring, ...]:
         """What items of a batch make for those below it."""
-        heirs = [(child, self._followers[child.source]) for child in self._heirs(batch)]
+        heirs = self._heirs(self._batches.get(batch))
         if not heirs:
             return ()
         trees = [msgspec.json.decode(item.body) for item in items]
         return tuple(_born(child, follower, trees) for child, follower in heirs)
 
-    def _heirs(self, batch: BatchId) -> list[Batch]:
+    def _heirs(self, batch: Batch) -> list[tuple[Batch, _Follower]]:
         return [
-            child
-            for child in self._batches.children(batch)
-            if child.finished_at is None and self._follows(child, self._batches.get(batch))
+            (child, follower)
+            for child in self._batches.children(batch.id)
+            if child.finished_at is None and (follower := self._followers.get((batch.source, child.source)))
         ]
-
-    def _follows(self, child: Batch, parent: Batch) -> bool:
-        follower = self._followers.get(child.source)
-        return follower is not None and follower.after == parent.source
 
 
 def _born(child: Batch, follower: _Follower, trees: Iterable[Any]) -> Offspring:
     keys: dict[str, None] = {}
     malformed: dict[str, None] = {}
     for tree in trees:
-        for text in _texts(follower.find, tree):
-            key = follower.match(text)
+        for value in _values(follower.find, tree):
+            text = as_text(value)
+            key = follower.match(text) if _is_id(value) else None
             if key is None:
-                malformed[text[:LONGEST_KEY]] = None
+                malformed[text.replace("\0", LOST)[:LONGEST_KEY]] = None
             else:
                 keys[key] = None
     return Offspring(child.id, child.source, tuple(keys), tuple(malformed), follower.most)
 
 
-def _texts(find: Callable[[Any], Any], tree: Any) -> list[str]:
-    """What stands at the path: an ID, or a list of them; nothing in an item of another shape. What is no ID is shown
-    as it stands: a number that went through a float has a point."""
+def _values(find: Callable[[Any], Any], tree: Any) -> list[Any]:
+    """What stands at the path: an ID, or a list of them; nothing in an item of another shape."""
     try:
         value = find(tree)
     except CannotTell:
         return []
     values = value if isinstance(value, list) else [value]
-    return [as_text(one) for one in values if one is not None]
+    return [one for one in values if one is not None]
+
+
+def _is_id(value: Any) -> bool:
+    """True for a text or a whole number: a float has lost its last digits, and a text with a NUL would be kept up to
+    there, as another ID."""
+    return "\0" not in value if isinstance(value, str) else type(value) is int

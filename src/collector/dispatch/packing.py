@@ -65,7 +65,7 @@ class Shelf:
         """The kind whose turn it is: one that fills a call, or that may go `partial`; None when there is none."""
         kinds = [kind for kind in self._waiting if self._full(kind) or partial(kind)]
         # Jobs that came back are few and end sooner what was begun, so the smallest packs go first.
-        return min(kinds, key=lambda kind: (kind.most, kind.absent), default=None)
+        return min(kinds, key=lambda kind: (kind.most, not kind.absent), default=None)
 
     def _full(self, kind: Kind) -> bool:
         return sum(map(len, self._waiting[kind].values())) >= kind.most

@@ -25,7 +25,7 @@ def turned(job: Job, found: Found, following: str | None, max_pages: int | None)
         return msgspec.structs.replace(found, detail=f"after {pages} pages its list led back to an earlier page")
     # A mark at each power of two is met again by a circle of any length (Brent's algorithm).
     mark = following if pages & (pages - 1) == 0 else before.mark
-    return MorePages(found.items, Cursor(following, pages, before.restarts, mark))
+    return MorePages(found.items, Cursor(following, pages, before.restarts, mark, before.known))
 
 
 def begun_anew(job: Job, detail: str, tries: int, random: Random) -> PutOff | Failed:
@@ -35,4 +35,5 @@ def begun_anew(job: Job, detail: str, tries: int, random: Random) -> PutOff | Fa
     if restarts > tries:
         told = f"its list was begun anew {before.restarts} times and never came to its end; what came is kept. {detail}"
         return Failed(EXPIRED, told)
-    return PutOff(retry.delay(restarts, random), EXPIRED, detail, cursor=Cursor("", restarts=restarts))
+    anew = Cursor("", restarts=restarts, known=max(before.pages, before.known))
+    return PutOff(retry.delay(restarts, random), EXPIRED, detail, cursor=anew)

@@ -1,7 +1,7 @@
 """Outcomes to the store: one transaction for all that came while the last one was written."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 
 import structlog
@@ -38,7 +38,7 @@ class Recorder:
             while rows < MOST_ROWS and not self._queue.empty():
                 group.append(self._queue.get_nowait())
                 rows += _rows(group[-1])
-            growing = self._growing(group)
+            growing = self._growing(born for result in group for born in result.offspring)
             await self._record(group)
             self._tell_held(growing)
             for result in group:
@@ -50,6 +50,13 @@ class Recorder:
         """There may be jobs for the sources that a chain leads to."""
         for born in offspring:
             self._taken[born.source].wake()
+
+    async def adopt(self, offspring: Sequence[Offspring]) -> None:
+        """Takes in at once what items of earlier batches make for a chain. StoreBusy where it cannot be written."""
+        growing = self._growing(offspring)
+        await self._store.jobs.adopt(offspring)
+        self._tell_held(growing)
+        self.wake(offspring)
 
     async def drained(self) -> None:
         """Returns when everything handed over is durable."""
@@ -76,9 +83,9 @@ class Recorder:
             for taken in self._taken.values():
                 taken.wake()  # a pack may have waited for what a batch above would make
 
-    def _growing(self, group: list[Result]) -> set[BatchId]:
+    def _growing(self, offspring: Iterable[Offspring]) -> set[BatchId]:
         """Batches that get more IDs, and are asked."""
-        born = {born.batch for result in group for born in result.offspring}
+        born = {born.batch for born in offspring}
         return {batch for batch in born if self._store.batches.get(batch).state is not BatchState.HELD}
 
     def _tell_held(self, growing: set[BatchId]) -> None:

@@ -19,6 +19,7 @@ class Taken:
         self.flying: Counter[tuple[BatchId, State]] = Counter()  # jobs of calls sent and not yet recorded
         self.calls = 0  # sent and not yet answered
         self.progress = Progress()
+        self.freed = 0  # how often jobs have left the memory
         self._pack = 1  # IDs in a full call
         self._given_back: set[BatchId] = set()
         self._wake = asyncio.Event()
@@ -84,6 +85,7 @@ class Taken:
     def forget(self, jobs: Iterable[Job]) -> None:
         """Jobs are no longer in memory; the table says where they stand."""
         self.jobs.difference_update((job.batch, job.key) for job in jobs)
+        self.freed += 1
         self.flying = +self.flying
         self.wake()
 

@@ -42,6 +42,10 @@ Column = str | int | None
 log = structlog.get_logger()
 
 
+class _NotWhole(files.Left):
+    """The chain of a batch that is loaded is not declared."""
+
+
 class Loader:
     """Takes files in, one at a time: (1) a batch in state loading, (2) the file moved into its folder, (3) its IDs in
     chunks, (4) receipt.txt and the batch open."""
@@ -75,7 +79,7 @@ class Loader:
 
     async def take(self, path: Path, source: str, column: Column = None, follow: Sequence[str] = ()) -> Batch | None:
         """Takes a complete file in, as a batch that the sources of `follow` are to follow; None when it was rejected,
-        or cancelled meanwhile. files.Left, and nothing done, where it must stay."""
+        cancelled meanwhile, or cannot be opened as yet. files.Left, and nothing done, where it must stay."""
         async with self._one_at_a_time:
             spec = self._spec(source)
             try:
@@ -92,7 +96,11 @@ class Loader:
                 await self._forget(batch)
                 told = f"it cannot be moved to {self._config.batches}: {error.strerror or error}"
                 raise files.Left("file_cannot_be_moved", f"{told}; make that folder writable") from error
-            return await self._unless_cancelled(batch, self._load(batch, spec, place))
+            try:
+                return await self._unless_cancelled(batch, self._load(batch, spec, place))
+            except _NotWhole as error:  # a reload came meanwhile; `go_on` tries it again
+                self._is_stuck(batch, str(error))
+                return None
 
     async def go_on(self) -> None:
         """Finishes what an earlier run began to take in; what cannot go on now stands in `troubles` and may be tried
@@ -265,7 +273,12 @@ class Loader:
         return await self._open(msgspec.structs.replace(self._begun(batch, "not known"), warnings=(lost,)), batch)
 
     async def _open(self, kept: Receipt, batch: Batch) -> Batch:
-        """Step four."""
+        """Step four. _NotWhole where what is to follow is not declared so any more: opened without it, it would never
+        follow."""
+        heirs = chain.heirs(self._config.sources, batch.source, batch.chain)
+        if lost := set(batch.chain) - set(chain.all_of(heirs)):
+            why = f"{', '.join(sorted(lost))} cannot follow {batch.source} any more"
+            raise _NotWhole("chain_is_not_declared", f"{why}: declare it so again, then `collector reload`")
         for warning in kept.warnings:
             log.warning("file_has_a_warning", batch=batch.id, file=batch.file, warning=warning)
         await thread.run(lambda: self._write_receipt(kept, batch))
@@ -277,7 +290,7 @@ class Loader:
                 digest=kept.digest,
                 layout=kept.layout,
                 warnings=list(kept.warnings),
-                heirs=chain.heirs(self._config.sources, batch.source, batch.chain),
+                heirs=heirs,
             )
         )
         facts = {"lines": kept.lines, "ids": kept.ids, "repeats": kept.repeats, "refused": kept.refused}

@@ -1,6 +1,6 @@
 """Sources that take their IDs from the items of others: which follows which."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from collector.errors import Problem
@@ -32,6 +32,13 @@ def next_of(sources: Mapping[str, Spec], source: str, wanted: Collection[str]) -
 def heirs(sources: Mapping[str, Spec], source: str, wanted: Collection[str]) -> tuple[Heir, ...]:
     """The batches below one of `source` from which the wanted ones are reached."""
     return tuple(_heir(sources, name, wanted) for name in next_of(sources, source, wanted))
+
+
+def all_of(heirs: Iterable[Heir]) -> Iterator[str]:
+    """The source of each of them and of all below."""
+    for heir in heirs:
+        yield heir.source
+        yield from all_of(heir.heirs)
 
 
 def _heir(sources: Mapping[str, Spec], source: str, wanted: Collection[str]) -> Heir:

@@ -12,6 +12,9 @@ from collector.store.database import Write, json_text
 _TAKING = (BatchState.OPEN, BatchState.HELD, BatchState.PAUSED)  # states in which a batch takes in what a chain makes
 
 
+NO_ID = "no ID of this source"  # the detail of what a source does not take
+
+
 class Children:
     """What one transaction that records outcomes does to the batches of a chain."""
 
@@ -19,8 +22,8 @@ class Children:
         self._books, self._batches = books, batches
 
     async def born(self, write: Write, offspring: Iterable[Offspring], now: float) -> Counter[Entry]:
-        """Inserts the jobs that are new to their batch, due at once, and holds a batch that has too many; what that
-        changes in the books. A batch that was cancelled takes nothing in any more."""
+        """Inserts the jobs that are new to their batch or stood there as no ID, due at once, and holds a batch that has
+        too many; what that changes in the books. A batch that was cancelled takes nothing in any more."""
         deltas: Counter[Entry] = Counter()
         for batch, (keys, malformed, most) in _together(offspring).items():
             if self._batches.get(batch).state not in _TAKING:
@@ -30,12 +33,19 @@ class Children:
                 " SELECT ?, value, 'delayed', ? FROM json_each(?)",
                 (batch, stamp(now), json_text(sorted(keys))),
             )
+            mended = await write.change(
+                # As "@ada" gives the ID "ada", and "ada" alone is none.
+                "UPDATE jobs SET state = 'delayed', due_at = ?, reason = NULL, detail = NULL, finished_at = NULL"
+                " WHERE batch = ? AND key IN (SELECT value FROM json_each(?)) AND state = 'invalid' AND detail = ?",
+                (stamp(now), batch, json_text(sorted(keys)), NO_ID),
+            )
             bad = await write.change(
                 "INSERT OR IGNORE INTO jobs (batch, key, state, reason, detail, finished_at)"
-                " SELECT ?, value, 'invalid', 'malformed', 'no ID of this source', ? FROM json_each(?)",
-                (batch, stamp(now), json_text(sorted(malformed))),
+                " SELECT ?, value, 'invalid', 'malformed', ?, ? FROM json_each(?)",
+                (batch, NO_ID, stamp(now), json_text(sorted(malformed))),
             )
-            deltas.update({(batch, State.DELAYED, ""): new, (batch, State.INVALID, "malformed"): bad})
+            deltas[batch, State.DELAYED, ""] = new + mended
+            deltas[batch, State.INVALID, "malformed"] = bad - mended
             if self._books.of(batch).total + new + bad > most:
                 await self._hold(write, batch)
         return deltas

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 
 from collector.model import BatchId, Item, State
-from collector.store.database import Database
+from collector.store.database import Database, Row, json_text
 
 _PAGE = 500  # rows
 _FIRST_PAGE = 20  # rows, while nobody knows how large they are
@@ -58,20 +58,34 @@ class Items:
             yield [FoundItem(*row) for row in rows]
 
     async def found_before(self, batch: BatchId) -> AsyncIterator[list[FoundItem]]:
-        """The items of jobs that were not asked again since an earlier batch had them, a page of jobs at a time."""
-        after = ""
-        while keys := await self._database.read(
-            "SELECT key FROM jobs WHERE batch = ? AND key > ? AND same_as IS NOT NULL ORDER BY key LIMIT ?",
-            (batch, after, _FIRST_PAGE),
+        """The items of jobs that were not asked again since an earlier batch had them, by key, a page at a time."""
+        begin, most = "", page_size([])
+        while pairs := await self._database.read(
+            "SELECT key, same_as FROM jobs WHERE batch = ? AND key > ? AND same_as IS NOT NULL ORDER BY key LIMIT ?",
+            (batch, begin, _PAGE),
         ):
-            rows = await self._database.read(
-                "SELECT i.job, i.key, i.fetched_at, NULL, i.body FROM jobs AS j"
-                " JOIN items AS i ON i.batch = j.same_as AND i.job = j.key"
-                " WHERE j.batch = ? AND j.key > ? AND j.key <= ? AND j.same_as IS NOT NULL ORDER BY i.job, i.key",
-                (batch, after, keys[-1][0]),
-            )
-            after = keys[-1][0]
-            yield [FoundItem(*row) for row in rows]
+            begin, after = pairs[-1][0], ""
+            while pairs and (items := await self._of_pairs(pairs, after, most)):
+                yield items
+                most = page_size([len(item.body) for item in items])
+                after = items[-1].key
+                pairs = pairs[[key for key, _ in pairs].index(items[-1].job) :]
+
+    async def _of_pairs(self, pairs: Sequence[Row], after: str, most: int) -> list[FoundItem]:
+        """Items of IDs in batches, in the order of the pairs; of the first those behind an item."""
+        [(job, batch), *others] = pairs
+        columns = "i.job, i.key, i.fetched_at, NULL, i.body"
+        rows = await self._database.read(
+            f"SELECT {columns} FROM items AS i WHERE batch = ? AND job = ? AND key > ? ORDER BY key LIMIT ?",
+            (batch, job, after, most),
+        )
+        rows += await self._database.read(
+            # The order is that of the loops, which both hints fix: a sort would read every body first.
+            f"SELECT {columns} FROM json_each(?) AS asked CROSS JOIN items AS i INDEXED BY items_once"
+            " ON i.batch = asked.value ->> 1 AND i.job = asked.value ->> 0 LIMIT ?",
+            (json_text(others), most - len(rows)),
+        )
+        return [FoundItem(*row) for row in rows]
 
     async def of_job(self, batch: BatchId, key: str) -> AsyncIterator[list[Item]]:
         """The items that a job of a batch has, a page at a time."""
@@ -80,9 +94,11 @@ class Items:
             "SELECT key, body, reencoded FROM items WHERE batch = ? AND job = ? AND key > ? ORDER BY key LIMIT ?",
             (batch, key, after, most),
         ):
+            yield [Item(own, body, bool(reencoded)) for own, body, reencoded in rows]
+            if len(rows) < most:
+                return  # most IDs have one object, and are many
             after = rows[-1][0]
             most = page_size([len(row[1]) for row in rows])
-            yield [Item(own, body, bool(reencoded)) for own, body, reencoded in rows]
 
     async def under(self, source: str, job: str) -> AsyncIterator[list[tuple[str, str]]]:
         """Keys and bodies of what the latest batch that found an ID in a source has under it, a page at a time."""

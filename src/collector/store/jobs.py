@@ -111,16 +111,27 @@ class Jobs:
         return due_at if due_at is None else str(due_at)
 
     async def collected(self, source: str, keys: Sequence[str], since: str = "") -> dict[str, BatchId]:
-        """Which of the keys a found job of this source has items for, fetched since then, and in which batch."""
+        """Which of the keys a found job of this source has items for, fetched since then, and in which batch. One that
+        names another batch for its items may have some of them only."""
         rows = await self._database.read(
             # CROSS JOIN keeps this order: the planner would rather read every item of the source.
             "SELECT i.job, min(i.batch) FROM json_each(?) AS asked"
             " CROSS JOIN items AS i ON i.source = ? AND i.job = asked.value"
-            " CROSS JOIN jobs AS j ON j.batch = i.batch AND j.key = i.job AND j.state = 'found'"
+            " CROSS JOIN jobs AS j ON j.batch = i.batch AND j.key = i.job AND j.state = 'found' AND j.same_as IS NULL"
             " WHERE i.fetched_at >= ? GROUP BY i.job",
             (json_text(list(keys)), source, since),
         )
         return {key: BatchId(batch) for key, batch in rows}
+
+    async def begun(self, batches: Sequence[BatchId], keys: Sequence[str]) -> set[str]:
+        """Those of the keys whose list was begun in one of the batches, and goes on."""
+        rows = await self._database.read(
+            "SELECT j.key FROM json_each(?) AS b CROSS JOIN json_each(?) AS asked"
+            " CROSS JOIN jobs AS j ON j.batch = b.value AND j.key = asked.value"
+            " WHERE j.state = 'delayed' AND j.cursor IS NOT NULL",
+            (json_text(list(batches)), json_text(list(keys))),
+        )
+        return {key for (key,) in rows}
 
     async def record(self, results: Sequence[Result]) -> None:
         """Writes what a group of calls came to, in one transaction.
@@ -257,19 +268,23 @@ def _job(batch: BatchId, row: Row, *, delayed: bool) -> Job:
 
 
 def _repeats(job: Job, outcome: Outcome) -> bool:
-    """True for a page that has the cursor of the page before."""
-    return isinstance(outcome, MorePages) and job.cursor is not None and outcome.cursor.next == job.cursor.next
+    """True for a page that has the cursor of the page before; not yet for those that a list that was begun anew has
+    stored before, which it passes to go on behind them."""
+    if not isinstance(outcome, MorePages) or job.cursor is None:
+        return False
+    return outcome.cursor.next == job.cursor.next and outcome.cursor.pages > job.cursor.known
 
 
 async def _ended(write: Write, entry: Entered) -> Entered:
     """A list whose pages repeat their cursor: one of them that brings nothing new ends it, or it would never end."""
     job, outcome, result = entry
     assert isinstance(outcome, MorePages)
-    [(known,)] = await write.rows(
-        "SELECT count(*) FROM json_each(?) AS own CROSS JOIN items AS i"
-        " ON i.batch = ? AND i.job = ? AND i.key = own.value",
-        (json_text([item.key for item in outcome.items]), job.batch, job.key),
-    )
+    known, keys = 0, [item.key for item in outcome.items]
+    for start in range(0, len(keys), _ITEMS_A_STATEMENT):
+        part = keys[start : start + _ITEMS_A_STATEMENT]
+        # Not by json_each, to which a text ends at a NUL.
+        sql = f"SELECT count(*) FROM items WHERE batch = ? AND job = ? AND key IN ({', '.join('?' * len(part))})"
+        known += (await write.rows(sql, (job.batch, job.key, *part)))[0][0]
     if known < len(outcome.items):
         return entry
     return job, Found(outcome.items, detail=f"after {outcome.cursor.pages} pages its list gave nothing new"), result

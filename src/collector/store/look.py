@@ -75,7 +75,7 @@ class Look:
                 "SELECT DISTINCT i.job FROM json_each(?) AS asked"
                 " CROSS JOIN items AS i ON i.source = ? AND i.job = asked.value"
                 " CROSS JOIN jobs AS j ON j.batch = i.batch AND j.key = i.job AND j.state = 'found'"
-                " WHERE i.fetched_at >= ?",
+                " AND j.same_as IS NULL WHERE i.fetched_at >= ?",
                 (json_text(ordered[start : start + _AT_ONCE]), source, since),
             ).fetchall()
             yield from (key for (key,) in rows)
