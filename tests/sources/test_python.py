@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import collector
 from collector import Gone, Invalid, RetryLater, StopSource, config, model
 from collector.errors import ConfigError, RequestError
-from collector.reload import only_by_restart
+from collector.reload import as_imported, only_by_restart
 from collector.sources import python
 from collector.sources.answer import Good, Later, Stopped, Unreadable
 from collector.sources.identity import identity, sharing
@@ -145,6 +145,15 @@ def test_a_changed_module_wants_a_restart(folder: Path) -> None:
     assert only_by_restart(before, config.load(path)) == ()
     written(folder, "def create(work): return None  # another one now")
     assert only_by_restart(before, config.load(path)) == ("source.made.call",)
+
+
+def test_a_function_that_was_written_since_the_start_wants_a_restart(folder: Path) -> None:
+    """It stands in the file, so what is missing is told as what it is."""
+    running = config.load(written(folder, "def create(work): return None"))
+    with pytest.raises(ConfigError) as found:
+        config.load(written(folder, "def other(work): return None", call="annotate:other"))
+    [said] = as_imported(running, found.value.problems)
+    assert said.expected.endswith("which has create, as it was at the start; a restart reads it anew")
 
 
 def test_sources_of_one_function_share_a_budget() -> None:
