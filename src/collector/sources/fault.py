@@ -13,6 +13,9 @@ from collector.errors import Problem
 _LATER = (*("min_free", "notify", "allow_remote"),)
 _PASSWORD = re.compile(r"//[^/@]+@")
 _TABLE, _LIST, _WHOLE, _NUMBER = "a table, as in { key = … }", 'a list, as in ["…"]', "a whole number", "a number"
+_LONGEST = 300  # characters of a value that are shown
+# `next` is a word or a table: where it is neither right, pydantic tells of both, and the table's faults say it all.
+_A_WORD, _PAGES = "literal['link']", "NextRule"
 _EXPECTED = {  # by pydantic's name of the fault
     "model_type": _TABLE,
     "dict_type": _TABLE,
@@ -34,17 +37,20 @@ _BOUND: dict[str, Callable[[dict[str, Any]], str]] = {
 
 def problems_of(error: ValidationError, where: str) -> list[Problem]:
     """What pydantic found, as key, value and what is expected."""
-    return [_problem(fault, where) for fault in error.errors(include_url=False)]
+    return [_problem(fault, where) for fault in error.errors(include_url=False) if _A_WORD not in fault["loc"]]
 
 
 def _problem(fault: ErrorDetails, where: str) -> Problem:
-    key = ".".join([where, *(str(part) for part in fault["loc"] if part != "[key]")]).strip(".")
+    key = ".".join([where, *(str(part) for part in fault["loc"] if part not in ("[key]", _PAGES))]).strip(".")
     shown = "(not there)" if fault["type"] == "missing" else repr(fault["input"])
-    return Problem(key, _PASSWORD.sub("//***@", shown) if key.endswith(".url") else shown, _expected(fault))
+    shown = _PASSWORD.sub("//***@", shown) if key.endswith(".url") else shown
+    return Problem(key, f"{shown[:_LONGEST]}…" if len(shown) > _LONGEST else shown, _expected(fault))
 
 
 def _expected(fault: ErrorDetails) -> str:
     kind = fault["type"]
+    if kind == "model_type" and fault["loc"][-1] == _PAGES:
+        return '"link", or a table, as in { from = …, to = … }'
     if kind == "extra_forbidden":
         later = fault["loc"][-1] in _LATER
         return "no such key in this version" if later else "no such key; is it spelled right?"
