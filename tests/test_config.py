@@ -82,6 +82,12 @@ def test_a_secret_in_the_wrong_place_is_not_shown(tmp_path: Path, text: str) -> 
         ("[budget.b]\nlimit = []\n", "budget.b.limit = []: expected a list that is not empty"),
         ('id = ""\n', "source.posts.id = '': expected a text that is not empty"),
         ("url = 5\n", "source.posts.url = 5: expected a text"),
+        (
+            'next = "links"\n',
+            "1 problem\n  source.posts.next = 'links': expected \"link\", or a table, as in { from = …",
+        ),
+        ('next = { from = "a" }\n', "1 problem\n  source.posts.next.to = (not there): expected a value"),
+        (f'pack = "{"5" * 999}"\n', f"source.posts.pack = '{'5' * 299}…: expected a whole number"),
         ('pack = "5"\n', "source.posts.pack = '5': expected a whole number"),
         ("pack = 1.5\n", "source.posts.pack = 1.5: expected a whole number"),
         ("tries = 0\n", "source.posts.tries = 0: expected at least 1"),
@@ -97,8 +103,6 @@ def test_a_secret_in_the_wrong_place_is_not_shown(tmp_path: Path, text: str) -> 
         ('price = { currency = "usd" }\n', 'expected three capital letters, as in "USD"'),
         ('[secret]\nk = { env = "9" }\n', "secret.k.env = ***: expected the name of an environment variable"),
         ('window = "x"\n', "source.posts.window = 'x': expected 'auto' or 'plain'"),
-        ('next = "x"\n', "source.posts.next = 'x': expected \"link\", or a table, as in { from = …, to = … }"),
-        ('next = { from = "a" }\n', "source.posts.next.to = (not there): expected a value"),
     ],
 )
 def test_what_is_expected_is_said_in_words_of_the_file(tmp_path: Path, text: str, said: str) -> None:

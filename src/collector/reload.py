@@ -16,6 +16,7 @@ from collector.config import Admin, Config, Service
 from collector.errors import ConfigError, Problem
 from collector.host import thread
 from collector.model import Trouble
+from collector.sources import python
 from collector.sources.values import Strict
 
 _TOLD_APART = ("path", "root", "default_source", "sources", "secrets", "service", "admin", "modules")
@@ -81,7 +82,7 @@ class Reloader:
         try:
             found = await self._found(path)
         except ConfigError as error:
-            return self._refused(error.problems)
+            return self._refused(as_imported(self._running, error.problems))
         except Exception as error:  # the service goes on, whatever somebody has made of that file
             log.exception("config_cannot_be_read", path=str(path))
             return self._refused([Problem("file", str(path), f"what can be read ({type(error).__name__}: {error})")])
@@ -188,6 +189,18 @@ def only_by_restart(old: Config, new: Config) -> tuple[str, ...]:
     stale = {name for name, stamp in new.modules.items() if old.modules.get(name, stamp) != stamp}
     functions = (f"source.{name}.call" for name, module in called.items() if module in stale)
     return (*root, *(f"admin.{key}" for key in _differing(Admin, old.admin, new.admin)), *functions)
+
+
+def as_imported(running: Config, problems: Iterable[Problem]) -> list[Problem]:
+    """The problems; those of a function may be of its module as it was at the start, and not as it is now."""
+    now = python.stamps(running.sources)
+    stale = {name for name, stamp in now.items() if running.modules.get(name, stamp) != stamp}
+    return [
+        dataclasses.replace(problem, expected=f"{problem.expected}, as it was at the start; a restart reads it anew")
+        if problem.key.endswith(".call") and problem.value.strip("'").partition(":")[0] in stale
+        else problem
+        for problem in problems
+    ]
 
 
 def _differing(kind: type[Strict], old: Strict, new: Strict) -> Iterable[str]:

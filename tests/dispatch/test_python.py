@@ -208,7 +208,7 @@ async def test_a_function_stops_its_source(tmp_path: Path) -> None:
         batch = await running.add(["1", "2", "3"])
         await until(lambda: running.dispatcher.sources()["posts"].state == "stopped")
         why = running.dispatcher.sources()["posts"].why or ""
-        assert "(the database is away)" in why
+        assert why.startswith("the database is away: mend it")
         assert "`collector resume --source posts`" in why
         await running.dispatcher.recorder.drained()
         assert running.store.books.of(batch.id).open == 3
@@ -305,6 +305,39 @@ async def test_an_async_run_that_takes_too_long_is_cancelled(tmp_path: Path, sta
         assert rows(running, "SELECT state, reason FROM jobs") == [("failed", "timeout")]
 
 
+async def never_waits(work: Work) -> AsyncIterator[dict[str, Any]]:
+    n = 0
+    while True:
+        yield {"n": n}
+        n += 1
+
+
+async def test_a_stream_that_never_waits_holds_up_nobody(tmp_path: Path) -> None:
+    """The loop has its turn between its items, so its time-out comes."""
+    async with dispatching(tmp_path, {"posts": source("never_waits", timeout="100ms", tries=1)}) as running:
+        await running.finished(await running.add(["1"]))
+        assert rows(running, "SELECT state, reason FROM jobs") == [("failed", "timeout")]
+
+
+def never_ends(work: Work) -> Iterator[dict[str, Any]]:
+    try:
+        n = 0
+        while True:
+            yield {"n": n}
+            n += 1
+    finally:
+        stages[0].came.put("closed")
+
+
+async def test_a_generator_without_an_end_is_left_after_its_time(tmp_path: Path, stage: Stage) -> None:
+    """Nobody reads on in its thread, which would fill the memory."""
+    async with dispatching(tmp_path, {"posts": source("never_ends", timeout="100ms")}) as running:
+        batch = await running.add(["1"])
+        assert await stage.entered() == "closed"
+        await until(lambda: running.store.books.count(batch.id, State.DELAYED) == 1)
+        assert rows(running, "SELECT attempts, reason FROM jobs") == [(0, "timeout")]
+
+
 async def cancels_itself(work: Work) -> None:
     raise asyncio.CancelledError
 
@@ -317,9 +350,49 @@ def exits_plainly(work: Work) -> None:
     raise SystemExit(3)
 
 
+class Odd(BaseException):
+    """What some libraries end a thread with."""
+
+
+class Speechless:
+    """A reason that cannot be made a text."""
+
+    def __str__(self) -> str:
+        raise LookupError("no words")
+
+
+async def interrupts(work: Work) -> None:
+    raise KeyboardInterrupt
+
+
+async def oddly_ends(work: Work) -> None:
+    raise Odd
+
+
+async def is_closed(work: Work) -> None:
+    raise GeneratorExit
+
+
+async def is_speechless(work: Work) -> None:
+    raise Gone(Speechless())  # type: ignore[arg-type] # a function's own mistake
+
+
+def is_plainly_speechless(work: Work) -> None:
+    raise Gone(Speechless())  # type: ignore[arg-type] # a function's own mistake
+
+
 @pytest.mark.parametrize(
     ("function", "reason"),
-    [("cancels_itself", "cancellederror"), ("exits", "systemexit"), ("exits_plainly", "systemexit")],
+    [
+        ("cancels_itself", "cancellederror"),
+        ("exits", "systemexit"),
+        ("exits_plainly", "systemexit"),
+        ("interrupts", "keyboardinterrupt"),
+        ("oddly_ends", "odd"),
+        ("is_closed", "generatorexit"),
+        ("is_speechless", "lookuperror"),
+        ("is_plainly_speechless", "lookuperror"),
+    ],
 )
 async def test_no_function_ends_the_service_or_its_own_place(tmp_path: Path, function: str, reason: str) -> None:
     """A cancel or an exit that nobody asked for is a failed try like any other."""

@@ -1,5 +1,6 @@
 """Sources that ask with a token which they fetch themselves."""
 
+import asyncio
 from pathlib import Path
 
 from collector.rehearsal.api import Settings, StandIn
@@ -47,3 +48,16 @@ async def test_a_client_that_is_refused_stops_the_source_and_loses_no_id(tmp_pat
         await running.finished(batch)
         await landed(running)
         assert found(running, batch) == len(IDS)
+
+
+async def test_a_token_endpoint_that_is_away_is_named(tmp_path: Path) -> None:
+    """The API itself may be well: who reads the status looks at the right place."""
+    async with StandIn(QUICK) as api:
+        auth = {"url": "http://127.0.0.1:1/token", "id": CLIENT.id, "secret": CLIENT.secret}
+        specs = {"posts": packed(api.url, pack=1, parallel=8, auth=auth)}
+        async with dispatching(tmp_path, specs) as running:
+            await running.add(IDS)
+            async with asyncio.timeout(5):
+                while (live := running.dispatcher.sources()["posts"]).state != "down":  # noqa: ASYNC110 - a turn of the loop, no time
+                    await asyncio.sleep(0)
+            assert "the token endpoint http://127.0.0.1:1/token" in (live.why or "")

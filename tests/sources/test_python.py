@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 import collector
 from collector import Gone, Invalid, RetryLater, StopSource, config, model
 from collector.errors import ConfigError, RequestError
-from collector.reload import only_by_restart
+from collector.reload import as_imported, only_by_restart
 from collector.sources import python
 from collector.sources.answer import Good, Later, Stopped, Unreadable
 from collector.sources.identity import identity, sharing
@@ -49,9 +50,16 @@ def problem(path: Path) -> str:
     return one.expected
 
 
+@dataclass
+class Point:
+    """What a function may put into its objects."""
+
+    x: float
+
+
 def items(value: object, spec: Spec = SPEC, asked: str = "7") -> dict[str, str]:
     """Keys and bodies of what a function returned."""
-    reading = gathered(Returned(spec, asked), value).reading
+    reading = gathered(Returned(spec, asked), value, lambda: False).reading
     assert isinstance(reading, Good)
     assert reading.returned == len(reading.found[asked].items)
     return {item.key: item.body for item in reading.found[asked].items}
@@ -59,7 +67,7 @@ def items(value: object, spec: Spec = SPEC, asked: str = "7") -> dict[str, str]:
 
 def fault(value: object, spec: Spec = SPEC) -> str:
     with pytest.raises(Unfit) as found:
-        gathered(Returned(spec, "7"), value)
+        gathered(Returned(spec, "7"), value, lambda: False)
     return f"{found.value.reason}: {found.value.detail}"
 
 
@@ -69,6 +77,17 @@ def raised(error: BaseException) -> Ended:
         raise error
     except BaseException as caught:
         return told("7", caught)
+
+
+@pytest.mark.parametrize("end", ["print('imported')", "print('imported'); raise type('Odd', (BaseException,), {})"])
+def test_a_module_says_nothing_on_standard_output(folder: Path, end: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """There a command answers; and whatever ends an import is a problem of the configuration."""
+    path = written(folder, f"def create(work): ...\n{end}\n")
+    if "raise" in end:
+        assert "it ends with" in problem(path)
+    else:
+        config.load(path)
+    assert capsys.readouterr() == ("", "imported\n")
 
 
 def test_a_function_is_imported_from_the_folder_of_the_configuration(folder: Path) -> None:
@@ -128,6 +147,15 @@ def test_a_changed_module_wants_a_restart(folder: Path) -> None:
     assert only_by_restart(before, config.load(path)) == ("source.made.call",)
 
 
+def test_a_function_that_was_written_since_the_start_wants_a_restart(folder: Path) -> None:
+    """It stands in the file, so what is missing is told as what it is."""
+    running = config.load(written(folder, "def create(work): return None"))
+    with pytest.raises(ConfigError) as found:
+        config.load(written(folder, "def other(work): return None", call="annotate:other"))
+    [said] = as_imported(running, found.value.problems)
+    assert said.expected.endswith("which has create, as it was at the start; a restart reads it anew")
+
+
 def test_sources_of_one_function_share_a_budget() -> None:
     """The function is what is limited, whatever the sources are called."""
     other = Spec.model_validate({"call": "annotate:other"})
@@ -178,6 +206,7 @@ def test_the_key_is_where_the_source_says() -> None:
         ({"id": ["x"]}, "no-key: item 0 has a list at id"),
         ([{"id": "x"}, {"id": "x"}], "same-key: two items have the key 'x'"),
         ({"n": {"deep": [None, float("nan")]}}, "not-json: item 0 holds nan"),
+        ({"n": [Point(float("nan"))]}, "not-json: item 0 holds nan"),
         ({"n": float("-inf")}, "not-json: item 0 holds -inf"),
         ({"n": object()}, "not-json: item 0 is no JSON"),
         ({"n": "\ud800"}, "not-json: item 0 is no JSON"),
@@ -202,6 +231,7 @@ def test_each_exception_says_what_it_is_for() -> None:
     assert words == Good({}, {"7": model.Gone("no-such-user", "No such user!")}, ())
     assert raised(Invalid("malformed")).reading == Good({}, {"7": model.Invalid("malformed")}, ())
     assert raised(RetryLater("15m")).reading == Later(900.0, "retry-later")
+    assert raised(RetryLater(0)).reading == Later(1.0, "retry-later")
     assert raised(RetryLater(1e12)).reading == Later(30 * 86_400.0, "retry-later")
     stopped = raised(StopSource("the database is away")).reading
     assert stopped == Stopped("the-database-is-away", "the database is away")

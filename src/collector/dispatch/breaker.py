@@ -13,6 +13,7 @@ class Breaker:
 
     def __init__(self, origin: str, every: float = PROBE_EVERY) -> None:
         self.origin, self._every = origin, every
+        self.said = ""  # what the last failure said, for people
         self._failures = 0
         self._trips_at = TRIPS_AT
         self._next_probe = 0.0
@@ -33,9 +34,9 @@ class Breaker:
         """A control was answered: what failed was to blame itself, so more of its like need not stop the rest."""
         self._trips_at = min(4 * self._trips_at, MOST_TRIPS)
 
-    def fault(self) -> bool:
+    def fault(self, said: str = "") -> bool:
         """A 5xx, a time-out or a broken connection; True when this one opened the breaker."""
-        self._failures += 1
+        self._failures, self.said = self._failures + 1, said
         if not self.closed:
             self._trips_at = TRIPS_AT
         if self._failures < self._trips_at or not self.closed:

@@ -201,7 +201,7 @@ def _state(lane: Lane, doing: tuple[Doing, ...]) -> SourceLive:
     if lane.stopped is not None:
         return SourceLive("stopped", lane.stopped, doing)
     if not lane.breaker.closed:
-        return SourceLive(
-            "down", f"{lane.breaker.origin} does not answer as it should; one probe each {PROBE_EVERY:g} s goes"
-        )
+        said = f" ({lane.breaker.said})" if lane.breaker.said else ""
+        why = f"{lane.breaker.origin} does not answer as it should{said}; one probe each {PROBE_EVERY:g} s goes"
+        return SourceLive("down", why, doing)
     return SourceLive("running", None, doing)

@@ -13,6 +13,7 @@ from collector.dispatch.breaker import Breaker
 from collector.model import ABSENT, Call, Failed, Found, Gone, Invalid, Job, Outcome, PutOff
 from collector.sources.answer import Denied, Faulty, Good, Later, Missing, Reading, Refused, Stopped, Unreadable
 from collector.sources.spec import Spec
+from collector.sources.words import slug
 
 ALIKE_STOPS = 20  # calls in a row
 DOUBTED = ("http-404", "http-410")  # what a wrong url is answered with as well
@@ -184,8 +185,8 @@ class Judge:
     def _stopped(self, call: Call, reading: Stopped) -> Verdict:
         self._since_good += 1
         self._breaker.good()  # it is there, whatever it says
-        said = f" ({reading.detail})" if reading.detail else ""
-        why = f"{reading.reason}{said}: mend it, then `{_resume(call)}` goes on. No ID is lost"
+        said = reading.detail if slug(reading.detail).startswith(reading.reason) else _with_words(reading)
+        why = f"{said}: mend it, then `{_resume(call)}` goes on. No ID is lost"
         outcomes = _each(call, PutOff(DENIED_DELAY, reading.reason, reading.detail))
         return Verdict(outcomes, reading.reason, stop=why)
 
@@ -196,7 +197,7 @@ class Judge:
     def _fault(self, call: Call, reading: Faulty, now: float, *, was_closed: bool) -> Verdict:
         """A 5xx, a time-out, a broken connection: the ID's fault only where others succeed."""
         self._since_good += 1
-        opened = self._breaker.fault()
+        opened = self._breaker.fault(reading.detail or reading.reason)
         alone = len(call.keys) == 1
         # A source that never found anything has no other way to learn whether some of a pack spoil the rest.
         groping = not was_closed and self._found is None and reading.reason.startswith("http-")
@@ -271,6 +272,10 @@ def _split(call: Call, reason: str, detail: str) -> Outcomes:
 def _split_or(call: Call, alone: Gone | Invalid | Failed | PutOff) -> Outcomes:
     """What is said of one ID holds for it; said of a pack, it holds for somebody in it."""
     return _each(call, alone) if len(call.keys) == 1 else _split(call, alone.reason, alone.detail)
+
+
+def _with_words(reading: Stopped) -> str:
+    return f"{reading.reason} ({reading.detail})" if reading.detail else reading.reason
 
 
 def _why_denied(call: Call, denied: Denied) -> str:

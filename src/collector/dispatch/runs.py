@@ -1,7 +1,7 @@
 """Runs of a Python source: its function called for one ID after the other."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Any
 
@@ -146,7 +146,7 @@ class Runner(Consumer):
                 work.cancelled.set()
                 raise
             return told(work.id, error)
-        except (Exception, SystemExit) as error:  # whatever a stranger's function raises
+        except BaseException as error:  # whatever a stranger's function raises; a Ctrl-C of ours is no exception here
             return told(work.id, error)
 
     async def _threaded(self, work: Work, seat: Seat) -> Ended:
@@ -191,27 +191,30 @@ class Runner(Consumer):
 def _called(function: Function, work: Work, returned: Returned) -> Ended:
     """A plain function to its end, in its thread; whatever it raises is told."""
     try:
-        return gathered(returned, function(work))
+        return gathered(returned, function(work), work.cancelled.is_set)
     except BaseException as error:
         return told(work.id, error)
 
 
 async def _gathered(function: Function, work: Work, returned: Returned) -> Ended:
-    """What an async function returns, to its end; in parts, lest a long list holds up everybody else."""
+    """What an async function returns, to its end; in parts, lest a long list, or a stream that never waits, holds up
+    everybody else."""
     value: Any = function(work)
     if not is_stream(value):
         value = await value
-    if is_stream(value):
-        async for item in value:
-            returned.add(item)
-        return returned.ended()
     if isinstance(value, dict):
         returned.alone(value)
-    for item in listed(value) or ():
+        return returned.ended()
+    async for item in value if is_stream(value) else _streamed(listed(value)):
         returned.add(item)
         if not len(returned) % _PART:
             await asyncio.sleep(0)
     return returned.ended()
+
+
+async def _streamed(items: Iterator[object] | None) -> AsyncIterator[object]:
+    for item in items or ():
+        yield item
 
 
 def doings(consumers: list[Consumer], most: int) -> tuple[Doing, ...]:

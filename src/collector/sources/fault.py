@@ -15,6 +15,7 @@ TABLE = "[table]"  # the tag of a form among others that a value may have
 _NOT_WRITTEN = ("[key]", TABLE)  # of a key as pydantic names it
 _PASSWORD = re.compile(r"//[^/@]+@")
 _TABLE, _LIST, _WHOLE, _NUMBER = "a table, as in { key = … }", 'a list, as in ["…"]', "a whole number", "a number"
+_LONGEST = 300  # characters of a value that are shown
 _EXPECTED = {  # by pydantic's name of the fault
     "model_type": _TABLE,
     "dict_type": _TABLE,
@@ -42,7 +43,8 @@ def problems_of(error: ValidationError, where: str) -> list[Problem]:
 def _problem(fault: ErrorDetails, where: str) -> Problem:
     key = ".".join([where, *(str(part) for part in fault["loc"] if part not in _NOT_WRITTEN)]).strip(".")
     shown = "(not there)" if fault["type"] == "missing" else repr(fault["input"])
-    return Problem(key, _PASSWORD.sub("//***@", shown) if key.endswith(".url") else shown, _expected(fault))
+    shown = _PASSWORD.sub("//***@", shown) if key.endswith(".url") else shown
+    return Problem(key, f"{shown[:_LONGEST]}…" if len(shown) > _LONGEST else shown, _expected(fault))
 
 
 def _expected(fault: ErrorDetails) -> str:

@@ -5,6 +5,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -94,13 +95,16 @@ def is_async(function: Function) -> bool:
 def _imported(name: str) -> ModuleType:
     importlib.invalidate_caches()  # it may have been written a moment ago
     try:
-        return importlib.import_module(name)
+        with redirect_stdout(sys.stderr):  # a command's standard output is for what it answers
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             places = "beside the configuration, or installed with collector"
             raise Unloadable(f"a module {name} {places}; there is no {error.name}") from error
         raise Unloadable(_why(name, error)) from error
-    except (Exception, SystemExit) as error:  # whatever a stranger's module does when it is imported
+    except KeyboardInterrupt:  # Ctrl-C, while a module takes its time
+        raise
+    except BaseException as error:  # whatever a stranger's module does when it is imported
         raise Unloadable(_why(name, error)) from error
 
 

@@ -2,7 +2,7 @@
 
 import math
 import traceback
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from collector.sources.tree import CannotTell, finder
 from collector.sources.words import clean, code
 
 LONGEST_TRACEBACK = 8_000  # characters
+SOONEST_LATER = 1.0  # seconds; sooner, the same IDs would go round and round
 
 _encode = msgspec.json.Encoder().encode
 
@@ -94,11 +95,13 @@ def listed(value: object) -> Iterator[object] | None:
     return iter(value)
 
 
-def gathered(returned: Returned, value: object) -> Ended:
-    """What a plain function returned, to its end."""
+def gathered(returned: Returned, value: object, unwanted: Callable[[], bool]) -> Ended:
+    """What a plain function returned, to its end, or until it is `unwanted`: a generator may have no end."""
     if isinstance(value, dict):
         returned.alone(value)
     for item in listed(value) or ():
+        if unwanted():
+            break
         returned.add(item)
     return returned.ended()
 
@@ -109,14 +112,21 @@ def is_stream(value: object) -> bool:
 
 
 def told(asked: str, error: BaseException) -> Ended:
-    """What a function says of an ID by an exception. Any other than those meant for it is a failed try."""
+    """What a function says of an ID by an exception; any but those meant for it is a failed try. Never raises."""
+    try:
+        return _told(asked, error)
+    except BaseException as other:  # a reason that cannot be made a text, and the like
+        return _fault(other)
+
+
+def _told(asked: str, error: BaseException) -> Ended:
     match error:
         case raised.Gone(reason=reason, detail=detail):
             return _settled(asked, model.Gone(*_words(reason, detail, "gone")))
         case raised.Invalid(reason=reason, detail=detail):
             return _settled(asked, model.Invalid(*_words(reason, detail, "invalid")))
         case raised.RetryLater(seconds=seconds):
-            return Ended(Later(min(seconds, LONGEST_LATER), RETRY_LATER))
+            return Ended(Later(min(max(seconds, SOONEST_LATER), LONGEST_LATER), RETRY_LATER))
         case raised.StopSource(reason=reason):
             return Ended(Stopped(*_words(reason, "", "stopped")))
         case NoPermit():
@@ -125,6 +135,10 @@ def told(asked: str, error: BaseException) -> Ended:
             return Ended(Unreadable(reason, inert(detail)))
         case RequestError(reason=reason):
             return Ended(Unreadable(reason, inert(str(error))), _trace(error))
+    return _fault(error)
+
+
+def _fault(error: BaseException) -> Ended:
     last = traceback.format_exception_only(error)[-1]
     return Ended(Unreadable(code(type(error).__name__, "exception"), inert(last)), _trace(error))
 
@@ -157,8 +171,8 @@ def _body(value: dict[Any, Any], where: str) -> str:
         body = _encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:  # also a text that is no Unicode
         raise Unfit("not-json", f"{where} is no JSON: {error}") from error
-    # A NaN becomes null without a word, so only there is the object looked through.
-    if b"null" in body and (odd := next(_odd_numbers(value), None)) is not None:
+    # A NaN becomes null without a word, so only there is the object looked through, dataclasses and the like too.
+    if b"null" in body and (odd := next(_odd_numbers(msgspec.to_builtins(value)), None)) is not None:
         raise Unfit("not-json", f"{where} holds {odd}, which JSON does not have: use None, or leave it out")
     return body.decode()
 
