@@ -275,7 +275,8 @@ def patient(work: Work) -> None:
 
 
 async def test_a_plain_run_that_takes_too_long_keeps_its_place(tmp_path: Path, stage: Stage) -> None:
-    """It is asked to end and put off without a try; no other run begins before its thread has ended."""
+    """It is asked to end and put off without a try; no other run begins before its thread has ended, and that is
+    told."""
     async with dispatching(tmp_path, {"posts": source("patient", parallel=1, timeout="100ms")}) as running:
         batch = await running.add(["1", "2"])
         assert [await stage.entered(), await stage.entered()] == ["1", "asked to end"]
@@ -286,6 +287,8 @@ async def test_a_plain_run_that_takes_too_long_keeps_its_place(tmp_path: Path, s
             async with asyncio.timeout(0.3):
                 await running.finished(batch)
         assert stage.came.empty()
+        [trouble] = running.dispatcher.troubles()
+        assert "1 of 1 places are kept by threads that do not end after their time-out, for 1:" in trouble.what
         stage.go.set()
         assert await stage.entered() == "2"
 

@@ -135,8 +135,17 @@ class Dispatcher:
         )
 
     def troubles(self) -> tuple[Trouble, ...]:
-        """What keeps batches from being asked, and wants somebody to change the configuration."""
-        return self._lineage.troubles()
+        """What keeps batches from being asked, and wants somebody's hand."""
+        return (*self._lineage.troubles(), *map(self._kept, self._workers.kept().items()))
+
+    def _kept(self, kept: tuple[str, list[str]]) -> Trouble:
+        """Threads of a source that go on after their time-out: with all places kept, nothing of it is asked."""
+        source, keys = kept
+        team = self._teams.get(source)
+        places = f"{len(keys)} of {team.lane.endpoint.spec.parallel}" if team else str(len(keys))
+        ids = ", ".join(keys[:MOST_DOINGS]) + (", …" if len(keys) > MOST_DOINGS else "")
+        what = f"{places} places are kept by threads that do not end after their time-out, for {ids}"
+        return Trouble("threads", f"{what}: mend the function, then start the service anew", source, self._clock.wall())
 
     def running(self) -> dict[tuple[BatchId, State], int]:
         """Jobs in the air by batch and the state that their rows have."""

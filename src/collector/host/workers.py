@@ -18,7 +18,8 @@ class Seat:
     def __init__(self, workers: "Workers", source: str) -> None:
         self.source = source
         self.key: str | None = None  # whose work a thread does now
-        self._workers, self._left = workers, False
+        self.left = False  # nobody waits for its thread
+        self._workers = workers
 
     def __enter__(self) -> Self:
         return self
@@ -26,7 +27,7 @@ class Seat:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._left = True
+        self.left = True
         if self.key is None:
             self._workers.free(self)
 
@@ -41,7 +42,7 @@ class Seat:
             self._workers.over(self, inbox)
             if not future.done():
                 future.set_result(value)
-            if self._left:
+            if self.left:
                 self._workers.free(self)
 
         def do() -> None:
@@ -81,6 +82,14 @@ class Workers:
         found: defaultdict[str, list[str]] = defaultdict(list)
         for seat in self._busy:
             found[seat.source].append(seat.key or "")
+        return dict(found)
+
+    def kept(self) -> dict[str, list[str]]:
+        """The keys of threads for which nobody waits any more, and which keep their places, by source."""
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for seat in self._busy:
+            if seat.left:
+                found[seat.source].append(seat.key or "")
         return dict(found)
 
     def close(self) -> None:
