@@ -151,12 +151,13 @@ class Feeder:
         known: dict[str, BatchId] = {}
         since = fresh_since(self._lane.endpoint.spec.recollect, self._clock.wall())
         if jobs and since is not None:
+            # Before what is collected is read: what another batch has recorded meanwhile is found there.
+            jobs = await self._without_twins(batch, jobs)
             # A list that was begun goes on: its own items beside those of another batch would be neither's whole list.
             unbegun = [job.key for job in jobs if job.cursor is None]
             if unbegun and self._others_have_items(batch):
                 known = await self._store.jobs.collected(self._lane.name, unbegun, stamp(since))
                 await self._hand_down(batch.id, known)
-            jobs = await self._without_twins(batch, jobs, known)
         jobs = self._lane.taken.take(jobs)
         self._shelf.add(job for job in jobs if job.key not in known)
         done = tuple((job, Found(same_as=known[job.key])) for job in jobs if job.key in known)
@@ -165,14 +166,14 @@ class Feeder:
             await self._recorder.put(Result(self._lane.name, self._hand, done, self._clock.wall(), sent=False))
             self._hand = ()
 
-    async def _without_twins(self, batch: Batch, jobs: list[Job], known: Mapping[str, BatchId]) -> list[Job]:
+    async def _without_twins(self, batch: Batch, jobs: list[Job]) -> list[Job]:
         """Leaves out those that another batch asks for now, whose answer will do for both: a job that is delayed is
         read again by and by, others are kept here. A pack holds the same ID of two batches once, so it needs none."""
         others = [other.id for other in self._batches() if other.id != batch.id]
         spec = self._lane.endpoint.spec
         if spec.packed or not others:
             return jobs
-        keys = [job.key for job in jobs if job.cursor is None and job.key not in known]
+        keys = [job.key for job in jobs if job.cursor is None]
         asked = {key for owner, key in self._lane.taken.jobs if owner != batch.id}
         if spec.next:  # between two pages a list is in the table alone
             asked |= await self._store.jobs.begun(others, keys)
