@@ -201,6 +201,7 @@ async def test_bad_ids_that_are_asked_last_end_too(tmp_path: Path) -> None:
         assert running.store.books.of(batch.id).reasons == {(State.FAILED, "http-500"): len(poison)}
 
 
+@pytest.mark.timeout(30)  # its waits are drawn by chance, and a few of them in a row take a while
 async def test_a_bad_id_in_every_pack_keeps_nobody_from_being_found(tmp_path: Path) -> None:
     """One ID in ten spoils its pack of a hundred, and nothing was ever found before."""
     poison = frozenset(IDS[:200:10])
