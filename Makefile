@@ -9,7 +9,7 @@ OPT           := /opt/collector
 ETC           := /etc/collector
 UNITS         := /usr/local/lib
 
-.PHONY: demo test lint check format bench bench-limits install upgrade uninstall clean
+.PHONY: demo test lint check format bench bench-limits install upgrade uninstall boot-test clean
 
 demo: $(VENV)/installed
 	$(BIN)/collector demo
@@ -80,6 +80,10 @@ uninstall:
 	rm -f $(UNITS)/sysusers.d/collector.conf $(UNITS)/tmpfiles.d/collector.conf
 	test ! -d /run/systemd/system || systemctl daemon-reload
 	@echo "left as they are: /var/lib/collector, $(ETC), and the user and groups collector and collector-drop"
+
+# The unit under a real systemd, in a copy of this machine that is thrown away; as root.
+boot-test:
+	systemd/boot-test
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
