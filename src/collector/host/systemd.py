@@ -172,7 +172,7 @@ class Herald:
         late = {name for name, seconds in self._marks.look(self._pulses(), now).items() if seconds >= wait}
         if stuck := late - self._stuck:
             log.error(
-                "actors_are_stuck", actors=sorted(stuck), seconds=wait, what="systemd is told nothing until they go on"
+                "actors_are_stuck", actors=sorted(stuck), seconds=wait, what="no watchdog ping goes until they go on"
             )
         self._stuck = frozenset(late)
         return not late
