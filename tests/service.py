@@ -46,6 +46,7 @@ class Service:
         self.config.write_text(CONFIG.format(url=url, more=more, grace=grace))
         self.root = folder / "state"
         self.log = folder / "log.jsonl"
+        self.environment = {"TZ": "UTC"}  # beside that of the tests
         self._process: subprocess.Popen[str] | None = None
         self._said: SimpleQueue[str | None] = SimpleQueue()
 
@@ -58,7 +59,7 @@ class Service:
     def start(self) -> None:
         """Starts it; `until` tells how far it is."""
         command = [sys.executable, "-m", "collector", "run", "--json", "--config", str(self.config)]
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"TZ": "UTC"})
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | self.environment)
         self._said = SimpleQueue()
         # Read at once: a full pipe would stop the service.
         self._reader = Thread(target=self._read, args=(self._process.stderr, self._said))

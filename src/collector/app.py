@@ -1,6 +1,7 @@
 """The only wiring: resources opened in order, actors started in one TaskGroup, stopped in the mirror image."""
 
 import asyncio
+import os
 import signal
 import sqlite3
 from collections.abc import Mapping
@@ -23,11 +24,13 @@ from collector.dispatch.timekeeper import Timekeeper
 from collector.errors import CollectorError
 from collector.host import lock
 from collector.host.loop import Complaints
+from collector.host.systemd import Herald, Manager, watchdog
 from collector.host.workers import Workers
 from collector.intake.loader import Loader
 from collector.intake.watcher import Watcher
 from collector.model import BatchId, Live, Trouble, Why
 from collector.output.folder import Folder
+from collector.output.headline import headline
 from collector.output.health import Health, health
 from collector.output.recent import Finishes
 from collector.output.snapshot import Snapshot
@@ -56,7 +59,8 @@ class App:
         self._stopping = asyncio.Event()
         self._crew = Crew()
         self._finishes = Finishes(self.clock)
-        self._reloader = Reloader(config, self._take_up, self.clock)
+        self._manager = Manager.of(os.environ)
+        self._reloader = Reloader(config, self._take_up, self.clock, self._manager.reloading)
 
     def stop(self) -> None:
         """Begins an orderly stop; called again, it does not wait for the calls in the air."""
@@ -189,15 +193,21 @@ class App:
             self._crew.begin(group.create_task)
             taking = [group.create_task(self._reloader.run()), group.create_task(self._watcher.run())]
             self.ready.set()
+            herald = group.create_task(self._herald().run(self._watcher.ready))
             log.info("ready", admin=self.admin_url, open_jobs=self.snapshot().jobs.open)
             await self._stopping.wait()
+            self._manager.stopping()
             log.info("stopping", calls_in_the_air=dispatcher.calls_in_the_air)
             await end(taking)
             await self._crew.stop_feeding()
             await self._crew.land(self.config.service.grace)
             await self._record_the_last()
-            await end([controller, folder, recorder, timekeeper, views])
+            await end([controller, folder, recorder, timekeeper, views, herald])
             await self._timekeeper.close()
+
+    def _herald(self) -> Herald:
+        waits = watchdog(os.environ, os.getpid())
+        return Herald(self._manager, waits, lambda: headline(self.snapshot()), self._dispatcher.pulses, self.clock)
 
     async def _record_the_last(self) -> None:
         try:

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,8 +41,15 @@ class Reloaded(msgspec.Struct, frozen=True):
 class Reloader:
     """The actor that reads the configuration again when it is asked to, and hands a good one to `apply`."""
 
-    def __init__(self, running: Config, apply: Callable[[Config], None], clock: Clock) -> None:
+    def __init__(
+        self,
+        running: Config,
+        apply: Callable[[Config], None],
+        clock: Clock,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._running, self._apply, self._clock = running, apply, clock
+        self._around = around  # each reading, so that somebody may be told
         self._wake = asyncio.Event()
         self._asked: asyncio.Future[Reloaded | None] | None = None
         self._ended = False
@@ -68,7 +76,8 @@ class Reloader:
                 await self._wake.wait()
                 self._wake.clear()
                 asked, self._asked = self._asked, None
-                told = await self._read()
+                with self._around():
+                    told = await self._read()
                 if asked:
                     asked.set_result(told)
         finally:

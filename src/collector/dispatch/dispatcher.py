@@ -21,6 +21,7 @@ from collector.dispatch.packing import Shelf
 from collector.dispatch.recorder import Recorder
 from collector.dispatch.runs import Runner, doings
 from collector.dispatch.taken import Taken
+from collector.host.pulse import Pulse
 from collector.host.secret import Secret
 from collector.host.workers import Workers
 from collector.model import BatchId, Doing, Progress, SourceLive, State, Trouble
@@ -121,6 +122,11 @@ class Dispatcher:
     def lanes(self) -> dict[str, Lane]:
         """The lane of each source as it is declared now."""
         return {name: team.lane for name, team in self._teams.items()}
+
+    def pulses(self) -> dict[str, Pulse]:
+        """The marks of the actors without which nothing gets on."""
+        feeders = {f"feeder of {name}": team.feeder.pulse for name, team in self._teams.items()}
+        return {"recorder": self.recorder.pulse, **feeders}
 
     @property
     def calls_in_the_air(self) -> int:

@@ -12,6 +12,7 @@ from collector.dispatch.lineage import Lineage
 from collector.dispatch.packing import Kind, Shelf
 from collector.dispatch.recorder import Recorder
 from collector.errors import StoreBusy
+from collector.host.pulse import Pulse
 from collector.model import BatchId, Call, Found, Job, Offspring, Result, State
 from collector.sources.rules import fresh_since
 from collector.store.batches import Batch
@@ -47,6 +48,7 @@ class Feeder:
         self._twins: dict[BatchId, dict[str, Job]] = {}  # read, and another batch asks for the same ID
         self._freed = 0  # of `taken`, when the twins were looked at last
         self._unfilled: dict[Kind, float] = {}  # since when a pack waits to be filled, in loop time
+        self.pulse = Pulse()
         self._hand: tuple[Job, ...] = ()  # neither on the shelf any more, nor anywhere else yet
 
     async def run(self) -> None:
@@ -59,17 +61,23 @@ class Feeder:
 
     async def _feed(self) -> None:
         while True:
+            self.pulse.rest()
             await self._lane.running()
+            self.pulse.beat()
             try:
                 call = await self._next()
                 if call is None:
-                    await self._lane.taken.woken(await self._until_due())
+                    due = await self._until_due()
+                    self.pulse.rest()
+                    await self._lane.taken.woken(due)
                     continue
             except StoreBusy as error:
+                self.pulse.rest()
                 log.warning("jobs_cannot_be_read", source=self._lane.name, why=str(error))
                 await asyncio.sleep(DISK_DELAY)
                 continue
             self._hand = call.jobs
+            self.pulse.rest()
             await self._lane.queue.put(call)
             self._hand = ()
 
@@ -90,6 +98,7 @@ class Feeder:
         most = max(500, 4 * self._shelf.most)
         freed, self._freed = self._freed != self._lane.taken.freed, self._lane.taken.freed
         for batch in batches:
+            self.pulse.beat()
             if freed and (twins := self._twins.pop(batch.id, None)):
                 await self._shelve(batch, [*twins.values()], set())
             if batch.id not in self._exhausted and self._shelf.held(batch.id, delayed=False) < self._shelf.most:
@@ -119,6 +128,7 @@ class Feeder:
     async def _read_queued(self, batch: Batch, most: int) -> None:
         before = set(self._lane.taken.jobs)
         while True:
+            self.pulse.beat()
             jobs = await self._store.jobs.queued(batch.id, self._position.get(batch.id, ""), most)
             await self._shelve(batch, jobs, before)
             if jobs:
@@ -163,7 +173,9 @@ class Feeder:
         done = tuple((job, Found(same_as=known[job.key])) for job in jobs if job.key in known)
         if done:
             self._hand = tuple(job for job, _ in done)
+            self.pulse.rest()  # the recorder has a mark of its own, and may wait for a disk
             await self._recorder.put(Result(self._lane.name, self._hand, done, self._clock.wall(), sent=False))
+            self.pulse.beat()
             self._hand = ()
 
     async def _without_twins(self, batch: Batch, jobs: list[Job]) -> list[Job]:
@@ -190,6 +202,7 @@ class Feeder:
         items = 0
         for key, holder in known.items():
             async for page in self._store.items.of_job(holder, key):
+                self.pulse.beat()
                 born += self._lineage.offspring(batch, page)
                 items += len(page)
                 if items >= HANDED_DOWN:

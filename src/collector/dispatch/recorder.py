@@ -9,6 +9,7 @@ import structlog
 from collector.dispatch import retry
 from collector.dispatch.taken import Taken
 from collector.errors import StoreBusy
+from collector.host.pulse import Pulse
 from collector.model import BatchId, BatchState, Found, MorePages, Offspring, Result
 from collector.store.store import Store
 
@@ -24,6 +25,7 @@ class Recorder:
     def __init__(self, store: Store, taken: Mapping[str, Taken], ended: Callable[[], None], random: Random) -> None:
         self._store, self._taken, self._ended, self._random = store, taken, ended, random
         self._queue: asyncio.Queue[Result] = asyncio.Queue(WAITING)
+        self.pulse = Pulse()
         self.trouble: str | None = None  # why nothing can be written now
 
     async def put(self, result: Result) -> None:
@@ -33,6 +35,7 @@ class Recorder:
     async def run(self) -> None:
         """Records until it is cancelled."""
         while True:
+            self.pulse.rest()
             group = [await self._queue.get()]
             rows = _rows(group[0])
             while rows < MOST_ROWS and not self._queue.empty():
@@ -66,6 +69,7 @@ class Recorder:
         open_before = {batch.id for batch in self._store.batches.to_write()}
         tries = 0
         while True:
+            self.pulse.beat()
             try:
                 await self._store.jobs.record(group)
                 break
@@ -74,6 +78,7 @@ class Recorder:
                 if self.trouble is None:
                     log.error("recording_failed", why=str(error), waiting=len(group))
                 self.trouble = str(error)
+                self.pulse.rest()
                 await asyncio.sleep(1 + retry.delay(min(tries, 6), self._random))
         if self.trouble is not None:
             log.warning("recording_goes_on", tries=tries)
