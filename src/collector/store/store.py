@@ -7,6 +7,7 @@ from pathlib import Path
 
 from collector.clock import Clock
 from collector.store import database
+from collector.store.backup import Copy, Told
 from collector.store.batches import Batches
 from collector.store.books import Books
 from collector.store.control import Control
@@ -33,6 +34,10 @@ class Store:
     def path(self) -> Path:
         """The database file."""
         return self._database.path
+
+    def copied(self, target: Path, told: Told) -> Copy:
+        """A copy that is to be run in a thread, and to its end before the store is closed."""
+        return Copy(self._database.lent(), target, told, gently=True)
 
     async def hash_key(self) -> bytes:
         """A random key of this database's own, under which secrets are hashed to name a budget."""
