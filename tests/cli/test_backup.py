@@ -6,6 +6,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,3 +88,92 @@ def test_where_nothing_can_be_written_it_is_said_so(served: Service, run: Run, t
     told = run("backup", str(file), "--config", str(served.config))
     assert told.exit_code == 1
     assert f"cannot write {file}: No such file or directory" in told.output
+
+
+def restored(run: Run, served: Service, file: Path) -> dict[str, Any]:
+    """What `restore` told, which was good."""
+    told = run("restore", str(file), "--json", "--config", str(served.config))
+    assert told.exit_code == 0, told.output
+    facts: dict[str, Any] = json.loads(told.output)
+    return facts
+
+
+def test_a_backup_is_put_back_and_what_was_there_is_set_aside(served: Service, run: Run, tmp_path: Path) -> None:
+    """The service goes on with the backup, and no call that was sent since is forgotten."""
+    file, config = tmp_path / "copy.tar", ("--config", str(served.config))
+    assert run("backup", str(file), *config).exit_code == 0
+    served.drop("more.txt", ["1", "2", "3"])
+    served.until("batch_opened")
+    served.kill()
+    ledger = (served.root / "budgets.log").read_bytes()
+    facts = restored(run, served, file)
+    assert facts["ledger"] == "present"
+    aside = Path(facts["aside"])
+    assert (aside / "budgets.log").read_bytes() == ledger == (served.root / "budgets.log").read_bytes()
+    with closing(sqlite3.connect(aside / "collector.db")) as db:
+        assert db.execute("SELECT count(*) FROM jobs").fetchone() == (103,)
+    assert served.rows("SELECT count(*) FROM jobs") == [(100,)]
+    served.start()
+    served.until("ready")
+    assert served.status()["jobs"]["total"] == 100
+
+
+def test_a_backup_is_put_into_an_empty_folder(served: Service, run: Run, tmp_path: Path) -> None:
+    """As on another machine: nothing is there to be set aside."""
+    file = tmp_path / "copy.tar"
+    assert run("backup", str(file), "--config", str(served.config)).exit_code == 0
+    served.kill()
+    served.root.rename(tmp_path / "lost")
+    facts = restored(run, served, file)
+    assert (facts["ledger"], facts["aside"]) == ("backup", None)
+    assert served.rows("SELECT count(*) FROM jobs") == [(100,)]
+
+
+def test_the_ledger_of_another_history_is_kept_beside_that_of_the_backup(
+    served: Service, run: Run, tmp_path: Path
+) -> None:
+    """A database that was begun anew names its budgets by another key."""
+    file = tmp_path / "copy.tar"
+    assert run("backup", str(file), "--config", str(served.config)).exit_code == 0
+    served.kill()
+    served.root.rename(tmp_path / "lost")
+    served.start()
+    served.until("ready")
+    served.kill()
+    lines = (served.root / "budgets.log").read_bytes()
+    assert restored(run, served, file)["ledger"] == "both"
+    kept = (served.root / "budgets.log").read_bytes()
+    assert kept.endswith(lines)
+    with tarfile.open(file) as tar:
+        tar.extractall(tmp_path / "out", filter="data")
+    assert kept.startswith((tmp_path / "out/budgets.log").read_bytes())
+
+
+def test_a_running_service_is_not_pulled_from_under_its_feet(served: Service, run: Run, tmp_path: Path) -> None:
+    """Exit 2, and it says who is to be stopped."""
+    file, config = tmp_path / "copy.tar", ("--config", str(served.config))
+    assert run("backup", str(file), *config).exit_code == 0
+    told = run("restore", str(file), *config)
+    assert told.exit_code == 2
+    assert "stop that one first" in told.output
+    assert served.status()["jobs"]["total"] == 100
+
+
+@pytest.mark.parametrize("spoilt", ["cut", "text", "empty", "damaged", "missing"])
+def test_a_spoilt_backup_changes_nothing(served: Service, run: Run, tmp_path: Path, spoilt: str) -> None:
+    """It is told in one line, and the database is as it was."""
+    file, config = tmp_path / "copy.tar", ("--config", str(served.config))
+    assert run("backup", str(file), *config).exit_code == 0
+    served.kill()
+    data = file.read_bytes()
+    wrong = {"cut": data[:20_000], "text": b"ids\n" * 5000, "empty": b"", "damaged": data[:4608] + b"x" * 8192}
+    file.unlink()
+    if spoilt != "missing":
+        file.write_bytes(wrong[spoilt] + (data[4608 + 8192 :] if spoilt == "damaged" else b""))
+    told = run("restore", str(file), *config)
+    assert told.exit_code in (1, 2)
+    assert told.output.count("\n") == 1
+    assert str(file) in told.output
+    assert "nothing was changed" in told.output
+    assert served.rows("SELECT count(*) FROM jobs") == [(100,)]
+    assert not [left for left in served.root.iterdir() if left.name.startswith((".restore", "before-restore"))]

@@ -1,4 +1,4 @@
-"""`backup` and `restore`: the database and the ledger as one file, and back."""
+"""`backup`: the database and the ledger as one file."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _BLOCK = 1 << 20
 @option.config_file
 @option.as_json
 def backup(file: Path, force: bool, config_path: Path | None, as_json: bool) -> None:
-    """Write the database and what was drawn from the limits into FILE, a tar.
+    """Write the database and what the limits remember into a file.
 
-    It does not matter whether the service runs: nobody waits for it, and FILE is all of one moment. It appears whole or
-    not at all. Put it back with `restore`.
+    FILE is a tar, all of one moment, and appears whole or not at all. It does not matter whether the service runs.
+    `restore` puts it back.
     """
     from collector.cli import control
     from collector.host import lock
@@ -48,7 +48,7 @@ def backup(file: Path, force: bool, config_path: Path | None, as_json: bool) -> 
     began = time.monotonic()
     running = lock.holder(config.root) is not None
     try:
-        with _private(), whole(file.absolute()) as part:
+        with private(), whole(file.absolute()) as part:
             add = _Archive(part)
             if running:
                 with control.stream(config, "/backup") as answer:
@@ -97,7 +97,7 @@ class _Writable:
 
 
 @contextmanager
-def _private() -> Iterator[None]:
+def private() -> Iterator[None]:
     """What is made is for its owner alone: the backup holds all that was collected."""
     before = os.umask(0o077)
     try:

@@ -62,19 +62,30 @@ def copy_alone(path: Path, target: Path, told: Told) -> None:
 
 def check(path: Path) -> int:
     """The schema version of a database file that collector can work with, page by page; StoreError else."""
-    with our_errors(path), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as db:
-        [application] = db.execute("PRAGMA application_id").fetchone()
-        [version] = db.execute("PRAGMA user_version").fetchone()
-        if application != OURS:
-            raise StoreError("its collector.db is no database of collector")
-        if version > newest():
-            raise StoreError(
-                f"it was made by a newer collector (schema {version}; this one knows {newest()}): install that version"
-            )
-        [found] = db.execute("PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
-            raise StoreError(f"its collector.db is damaged ({found}): take another backup")
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+            return _checked(db)
+    except sqlite3.DatabaseError as error:
+        raise _damaged(str(error)) from error
+
+
+def _checked(db: sqlite3.Connection) -> int:
+    [application] = db.execute("PRAGMA application_id").fetchone()
+    [version] = db.execute("PRAGMA user_version").fetchone()
+    if application != OURS:
+        raise StoreError("its collector.db is no database of collector")
+    if version > newest():
+        raise StoreError(
+            f"it was made by a newer collector (schema {version}; this one knows {newest()}): install that version"
+        )
+    [found] = db.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise _damaged(" ".join(found.split()))
     return int(version)
+
+
+def _damaged(why: str) -> StoreError:
+    return StoreError(f"its collector.db is damaged ({why}): take another backup")
 
 
 def hash_key(path: Path) -> str | None:
@@ -85,3 +96,18 @@ def hash_key(path: Path) -> str | None:
     except sqlite3.Error:
         return None
     return str(row[0]) if row else None
+
+
+def settle(path: Path) -> bool:
+    """Brings what is in the write-ahead log into the file itself, in a folder that is held; False where it cannot."""
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error:
+        return False
+    return not any(beside.exists() for beside in beside_of(path))
+
+
+def beside_of(path: Path) -> tuple[Path, Path]:
+    """What SQLite keeps beside a database; with another database they would damage it."""
+    return path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
