@@ -10,7 +10,21 @@ from typing import IO, Any, NoReturn
 import click
 
 from collector import __version__
-from collector.cli import add, backup, demo, export, orders, plan, restore, serve, setup, sources, status, trying
+from collector.cli import (
+    add,
+    backup,
+    demo,
+    doctor,
+    export,
+    orders,
+    plan,
+    restore,
+    serve,
+    setup,
+    sources,
+    status,
+    trying,
+)
 from collector.errors import CollectorError, UsageError
 
 
@@ -74,7 +88,7 @@ def cli() -> None:
 for command in (
     *(setup.init, setup.check, sources.sources, trying.try_source, serve.run, plan.plan, add.add, status.status),
     *(orders.pause, orders.resume, orders.cancel, orders.reload, export.export),
-    *(backup.backup, restore.restore, demo.demo),
+    *(backup.backup, restore.restore, doctor.doctor, demo.demo),
 ):
     cli.add_command(command)
 
