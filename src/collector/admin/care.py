@@ -1,24 +1,28 @@
-"""What keeps the state folder in order while the service runs: a copy of it."""
+"""What keeps the state folder in order while the service runs: a copy of it, and the removal of what is old."""
 
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from collector.admin import reply
 from collector.errors import CollectorError
 from collector.host import thread
+from collector.store.prune import Old, Removed
 from collector.store.store import Store
 
 ASIDE = ".collector.db.copy"  # in the state folder while a backup is made
 LEDGER = "budgets.log"
 _BLOCK = 1 << 18
 _TOLD_EVERY = 0.25  # seconds; above them a client that hears nothing takes the service for dead
+
+log = structlog.get_logger()
 
 
 class Care:
@@ -32,7 +36,7 @@ class Care:
 
     def routes(self) -> list[web.RouteDef]:
         """Their paths."""
-        return [web.post("/backup", self.backup)]
+        return [web.post("/backup", self.backup), web.post("/prune", self.prune)]
 
     async def backup(self, request: web.Request) -> web.StreamResponse:
         """Lines of JSON that tell how far the copy is, and behind each that names a file so many bytes of it.
@@ -62,6 +66,28 @@ class Care:
         finally:
             self._copying = False
 
+    async def prune(self, request: web.Request) -> web.StreamResponse:
+        """Lines of JSON: what ended before the time `before`, and with `yes` what of it is removed, as it is.
+
+        Whoever goes away ends it after the commit that is under way; the next prune goes on.
+        """
+        try:
+            before = float(request.query["before"])
+        except (KeyError, ValueError):
+            return reply.refusal(400, "before is a time in seconds since the epoch")
+        old = self._store.prune.old(before, unwritten=False)
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        await _line(answer, {"old": old})
+        try:
+            if request.query.get("yes") == "1":
+                async for removed in pruned(self._store, old):
+                    await _line(answer, {"removed": removed})
+            await _line(answer, {"end": True})
+        except CollectorError as error:
+            await _line(answer, {"error": str(error)})
+        return answer
+
     @asynccontextmanager
     async def _copied(self, answer: web.StreamResponse, aside: Path) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
@@ -87,6 +113,16 @@ class Care:
                 await thread.ended(work)
             finally:
                 await thread.run(lambda: aside.unlink(missing_ok=True))
+
+
+async def pruned(store: Store, old: Sequence[Old]) -> AsyncIterator[Removed]:
+    """Removes what does not stay, and what an earlier prune has left; what each commit removed."""
+    going = [family for family in old if family.stays is None]
+    for family in going:
+        await store.prune.forget(family)
+        log.info("batch_pruned", batches=family.batches, jobs=family.jobs, items=family.items)
+    async for removed in store.prune.sweep():
+        yield removed
 
 
 async def _send(answer: web.StreamResponse, name: str, path: Path) -> None:

@@ -14,6 +14,7 @@ from collector.store.control import Control
 from collector.store.hours import Hours
 from collector.store.items import Items
 from collector.store.jobs import Jobs
+from collector.store.prune import Prune
 from collector.store.views import Views
 
 
@@ -29,6 +30,7 @@ class Store:
         self.items = Items(db)
         self.hours = Hours(db)
         self.views = Views(db)
+        self.prune = Prune(db, self.books, self.batches)
 
     @property
     def path(self) -> Path:
