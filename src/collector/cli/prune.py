@@ -116,7 +116,8 @@ def _told(old: list[dict[str, Any]], removed: Counter[str], age: str, *, done: b
     folders = sum(len(family["folders"]) for family in going)
     if not done:
         what = "`--yes` removes them" if going else "nothing to remove"
-        yield f"{folders} batches ended more than {age} ago and may go; {what}" if going else f"{what}"
+        ended = f"{folders} {'batch' if folders == 1 else 'batches'} ended more than {age} ago and may go; {what}"
+        yield ended if going else what
         return
     kept = f"; {things(removed['kept'], 'item')} stay, which later batches name as theirs" if removed["kept"] else ""
     count = f"{folders} {'batch' if folders == 1 else 'batches'}"
