@@ -12,6 +12,7 @@ import structlog
 
 from collector import __version__
 from collector.admin.app import application
+from collector.admin.care import Care
 from collector.admin.listen import controlled, listening
 from collector.admin.orders import Orders
 from collector.budget.ledger import Ledger
@@ -138,7 +139,9 @@ class App:
         kept = await self._store.hours.load()
         self._timekeeper = Timekeeper(kept, self._store, self._dispatcher, self._ledger, clock)
         admin = partial(application, self.snapshot, self._health)
-        orders = Orders(self._dispatcher.sources, self._dispatcher.resume, self._reloader.ask, self._controller)
+        orders = Orders(
+            self._dispatcher.sources, self._dispatcher.resume, self._reloader.ask, self._controller, Care(self._store)
+        )
         await stack.enter_async_context(controlled(admin(None, orders), config.control))
         self.admin_url = await stack.enter_async_context(listening(admin(frozenset(config.admin.hosts)), config.admin))
 

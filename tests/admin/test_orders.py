@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from collector.admin.app import application
+from collector.admin.care import Care
 from collector.admin.listen import controlled
 from collector.admin.orders import Orders
 from collector.clock import Clock
@@ -52,7 +53,7 @@ async def ordering(tmp_path: Path, reloaded: Reloaded | None = None) -> AsyncIte
         for name in ("ids", "more"):
             await open_batch(store, ["1", "2"], name=name)
         controller = Controller(store, sources.woken.append, sources.woken.append, lambda: None, Clock())
-        orders = Orders(sources.told, sources.resume, lambda: answer, controller)
+        orders = Orders(sources.told, sources.resume, lambda: answer, controller, Care(store))
         app = application(lambda: SNAPSHOT, lambda: Health(True), None, orders)
         async with asking(app, tmp_path) as session:
             yield session

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from collector.admin import reply
+from collector.admin.care import Care
 from collector.dispatch.controller import Controller, Ordered
 from collector.errors import StoreBusy
 from collector.model import BatchId, SourceLive
@@ -51,6 +52,7 @@ class Orders:
     resume: Callable[[str], bool]
     reload: Callable[[], "asyncio.Future[Reloaded | None]"]
     batches: Controller
+    care: Care
 
     def routes(self) -> list[web.RouteDef]:
         """Their paths."""
@@ -61,6 +63,7 @@ class Orders:
             web.post("/batches/{batch:[^/]*}/pause", self.pause_batch),
             web.post("/batches/{batch:[^/]*}/resume", self.resume_batch),
             web.post("/batches/{batch:[^/]*}/cancel", self.cancel_batch),
+            *self.care.routes(),
         ]
 
     async def resume_all(self, _: web.Request) -> web.Response:

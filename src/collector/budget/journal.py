@@ -93,6 +93,19 @@ def fold(lines: Iterable[bytes], now: float, here: Began) -> dict[str, Story]:
     return {identity: _fresh(story, now) for identity, story in stories.items()}
 
 
+def latest(lines: Iterable[bytes]) -> float | None:
+    """The latest stamp in the lines, as the process that wrote it had it; None where there is none."""
+    found: float | None = None
+    for text in lines:
+        try:
+            line = _decoder.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+        if not isinstance(line, Began):
+            found = max(found if found is not None else line.at, line.at)
+    return found
+
+
 def _tell(story: Story, line: Calls) -> None:
     story.keep = max(story.keep, line.keep)
     # Never below zero: an answer whose send was on a torn line must not hide the send of another.

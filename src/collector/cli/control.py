@@ -6,7 +6,7 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Any
 
 from collector.cli import option
@@ -49,12 +49,25 @@ def order(config: Config, path: str) -> tuple[int, Any]:
         raise CollectorError(f"{path}: the service answered {status} in words that are no JSON") from error
 
 
+@contextmanager
+def stream(config: Config, path: str) -> Iterator[HTTPResponse]:
+    """The running service's answer to a POST, to be read as it comes; NotRunning as `ask`."""
+    with _ours(config), _connected(config) as connection:
+        connection.request("POST", path)
+        yield connection.getresponse()
+
+
 def _answer(config: Config, method: str, path: str) -> tuple[int, bytes]:
+    with _ours(config), _connected(config) as connection:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+@contextmanager
+def _ours(config: Config) -> Iterator[None]:
     try:
-        with _connected(config) as connection:
-            connection.request(method, path)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
+        yield
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise NotRunning(_nobody(config)) from error
     except (OSError, HTTPException) as error:

@@ -241,7 +241,7 @@ class Batches:
         async with self._database.write() as write:
             sql = "DELETE FROM batches WHERE id = ? AND state = 'loading' AND line = 0 RETURNING id"
             _expected(await write.rows(sql, (batch.id,)), batch)
-            write.after_commit(lambda: self._drop(batch.id))
+            write.after_commit(lambda: self.drop(batch.id))
 
     async def written(self, batch: BatchId) -> None:
         """Its results are in its folder."""
@@ -249,11 +249,14 @@ class Batches:
         async with self._database.write() as write:
             await self.change(write, sql, (stamp(self._clock.wall()), batch))
 
-    def _drop(self, batch: BatchId) -> None:
-        parent = self._known.pop(batch).parent
-        self._ongoing.pop(batch, None)
-        if parent is not None:
-            self._children[parent].pop(batch, None)
+    def drop(self, batch: BatchId) -> None:
+        """The mirror follows a committed removal."""
+        gone = self._known.pop(batch)
+        self._items[gone.source] -= gone.items
+        for place in (self._ongoing, self._ended, self._unwritten, self._children):
+            place.pop(batch, None)
+        if gone.parent is not None and gone.parent in self._children:
+            self._children[gone.parent].pop(batch, None)
 
 
 def _batch(row: Row) -> Batch:

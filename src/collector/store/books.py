@@ -95,6 +95,11 @@ class Books:
         )
         write.after_commit(lambda: self._add(moved))
 
+    def drop(self, batch: BatchId) -> None:
+        """The mirror follows a committed removal."""
+        for (state, _), jobs in self._entries.pop(batch, Counter()).items():
+            self._total[state] -= jobs
+
     def _add(self, deltas: Mapping[Entry, int]) -> None:
         for (batch, state, reason), jobs in deltas.items():
             self._entries.setdefault(batch, Counter())[state, reason] += jobs

@@ -82,7 +82,7 @@ class Database:
         """One transaction, alone on the writer; durable on leaving, rolled back on any exception."""
         async with self._lock:
             self._still_there()
-            with _our_errors(self.path):
+            with our_errors(self.path):
                 transaction = Write(self._writer)
                 try:
                     await _whole(self._writer.execute("BEGIN IMMEDIATE"))
@@ -104,13 +104,18 @@ class Database:
                 f"{self.path} was removed or replaced while in use: stop the service, put the file back, start"
             )
 
+    def lent(self) -> sqlite3.Connection:
+        """The writer itself, for a backup: on another connection that would begin anew at each commit, and aiosqlite's
+        own keeps the writer's thread to itself from the first page to the last."""
+        return self._writer._conn
+
     async def _commit(self, transaction: Write) -> None:
         await self._writer.commit()
         transaction.committed()
 
     async def read(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """All rows of a short query on the reader; what is committed, never what is being written."""
-        with _our_errors(self.path):
+        with our_errors(self.path):
             return _tuples(await self._reader.execute_fetchall(sql, values))
 
 
@@ -128,8 +133,11 @@ async def opened(path: Path) -> AsyncIterator[Database]:
         )
     async with AsyncExitStack() as stack:
         try:
-            with _our_errors(path):
-                writer = await stack.enter_async_context(aiosqlite.connect(path, isolation_level=None))
+            with our_errors(path):
+                writer = await stack.enter_async_context(
+                    # A backup steps through the writer's connection beside its own thread.
+                    aiosqlite.connect(path, isolation_level=None, check_same_thread=False)
+                )
                 await _prepare(writer, path)
                 read_only = f"{path.as_uri()}?mode=ro"
                 reader = await stack.enter_async_context(aiosqlite.connect(read_only, uri=True, isolation_level=None))
@@ -174,6 +182,11 @@ async def _migrate(writer: aiosqlite.Connection, number: int, sql: str) -> None:
         raise
 
 
+def newest() -> int:
+    """The schema that this version makes."""
+    return len(_migrations())
+
+
 def _migrations() -> list[tuple[int, str]]:
     folder = resources.files("collector.store") / "schema"
     found = sorted((entry.name, entry) for entry in folder.iterdir() if _MIGRATION.fullmatch(entry.name))
@@ -195,7 +208,8 @@ async def _whole(work: Awaitable[T]) -> T:
 
 
 @contextmanager
-def _our_errors(path: Path) -> Iterator[None]:
+def our_errors(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours."""
     try:
         yield
     except sqlite3.DatabaseError as error:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from collector.clock import Clock
 from collector.store import database
+from collector.store.backup import Copy, Told
 from collector.store.batches import Batches
 from collector.store.books import Books
 from collector.store.control import Control
 from collector.store.hours import Hours
 from collector.store.items import Items
 from collector.store.jobs import Jobs
+from collector.store.prune import Prune
 from collector.store.views import Views
 
 
@@ -28,11 +30,16 @@ class Store:
         self.items = Items(db)
         self.hours = Hours(db)
         self.views = Views(db)
+        self.prune = Prune(db, self.books, self.batches)
 
     @property
     def path(self) -> Path:
         """The database file."""
         return self._database.path
+
+    def copied(self, target: Path, told: Told) -> Copy:
+        """A copy that is to be run in a thread, and to its end before the store is closed."""
+        return Copy(self._database.lent(), target, told, gently=True)
 
     async def hash_key(self) -> bytes:
         """A random key of this database's own, under which secrets are hashed to name a budget."""
