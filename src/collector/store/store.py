@@ -7,6 +7,7 @@ from pathlib import Path
 
 from collector.clock import Clock
 from collector.store import database
+from collector.store.actions import Actions
 from collector.store.batches import Batches
 from collector.store.books import Books
 from collector.store.control import Control
@@ -24,7 +25,8 @@ class Store:
         self.books = Books(db)
         self.batches = Batches(db, self.books, clock)
         self.jobs = Jobs(db, self.books, self.batches, clock)
-        self.control = Control(db, self.books, self.batches, clock)
+        self.actions = Actions(clock)
+        self.control = Control(db, self.books, self.batches, self.actions, clock)
         self.items = Items(db)
         self.hours = Hours(db)
         self.views = Views(db)
