@@ -132,3 +132,17 @@ async def test_an_unknown_batch_is_told_with_those_that_exist(tmp_path: Path) ->
             status, said = await posted(session, f"/batches/{named}/cancel")
             assert (status, said["batches"]) == (404, ["0001-ids", "0002-more"])
             assert "the latest there are: 0001-ids, 0002-more" in said["error"]
+
+
+async def test_a_retry_of_an_unknown_state_is_told_the_known_ones(tmp_path: Path) -> None:
+    """And a known one answers with how many are asked again."""
+    async with ordering(tmp_path) as session:
+        status, said = await posted(session, "/retry?state=found")
+        assert (status, said) == (
+            400,
+            {"error": "`state` is one or more of failed, gone, invalid, with commas between them"},
+        )
+        assert await posted(session, "/sources/a/retry?state=gone,failed") == (200, {"retried": 0, "batches": []})
+        status, said = await posted(session, "/batches/1/retry?reason=deleted")
+        assert (status, said["retried"], said["batches"][0]["retried"]) == (200, 0, 0)
+        assert (await posted(session, "/batches/9/retry"))[0] == (await posted(session, "/sources/z/retry"))[0] == 404

@@ -35,6 +35,7 @@ def unanswered(tmp_path: Path) -> Iterator[Service]:
         ["pause", "1"],
         ["resume", "1"],
         ["cancel", "1"],
+        ["retry", "1"],
     ],
 )
 def test_without_a_service_it_is_said_so_in_the_words_of_status(folder: Path, run: Run, words: list[str]) -> None:

@@ -1,7 +1,7 @@
 """What the command line orders through the control socket; nobody else may in this version."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -10,8 +10,10 @@ from aiohttp import web
 from collector.admin import reply
 from collector.dispatch.controller import Controller, Ordered
 from collector.errors import StoreBusy
-from collector.model import BatchId, SourceLive
+from collector.model import BatchId, SourceLive, State
 from collector.reload import Reloaded
+from collector.store.actions import Target
+from collector.store.retries import RETRIED, Choice
 
 MOST_NAMED = 20  # batches that there are, where somebody names another one
 
@@ -35,6 +37,19 @@ class Standing(msgspec.Struct, frozen=True):
     changed: bool
     total: int
     open: int  # jobs that were open at the order
+
+
+class Retried(Standing, frozen=True):
+    """A batch after a retry."""
+
+    retried: int  # jobs that are asked again
+
+
+class Again(msgspec.Struct, frozen=True):
+    """What is asked again: the batches with any of it, and a batch that the order named."""
+
+    retried: int
+    batches: tuple[Retried, ...]
 
 
 class Stood(msgspec.Struct, frozen=True):
@@ -61,6 +76,9 @@ class Orders:
             web.post("/batches/{batch:[^/]*}/pause", self.pause_batch),
             web.post("/batches/{batch:[^/]*}/resume", self.resume_batch),
             web.post("/batches/{batch:[^/]*}/cancel", self.cancel_batch),
+            web.post("/batches/{batch:[^/]*}/retry", self.retry_batch),
+            web.post("/sources/{source:[^/]*}/retry", self.retry_source),
+            web.post("/retry", self.retry_all),
         ]
 
     async def resume_all(self, _: web.Request) -> web.Response:
@@ -71,8 +89,7 @@ class Orders:
         """Ends the stop of one source."""
         sources, name = self.sources(), request.match_info["source"]
         if name not in sources:
-            why = f"no source {name!r}; declared: {', '.join(sources)}"
-            return reply.json({"error": why, "sources": list(sources)}, 404)
+            return self._no_source(name)
         return self._resumed({name: sources[name]})
 
     def _resumed(self, sources: Mapping[str, SourceLive]) -> web.Response:
@@ -98,19 +115,67 @@ class Orders:
         """It has ended, and so have those below it."""
         return await self._ordered(request, self.batches.cancel)
 
+    async def retry_batch(self, request: web.Request) -> web.Response:
+        """What has ended without being found is asked again, of it and those below it."""
+        batch = self.batches.find(request.match_info["batch"])
+        return self._no_batch(request) if batch is None else await self._retried(request, batch.id)
+
+    async def retry_source(self, request: web.Request) -> web.Response:
+        """The same for every batch of a source."""
+        name = request.match_info["source"]
+        return await self._retried(request, name) if self._is_known(name) else self._no_source(name)
+
+    async def retry_all(self, request: web.Request) -> web.Response:
+        """The same for every batch."""
+        return await self._retried(request, None)
+
+    async def _retried(self, request: web.Request, target: Target) -> web.Response:
+        choice = _choice(request.query.getall("state", []), request.query.get("reason"))
+        if choice is None:
+            return reply.refusal(400, f"`state` is one or more of {', '.join(RETRIED)}, with commas between them")
+        try:
+            told = await self.batches.retry(target, choice)
+        except StoreBusy as error:
+            return reply.refusal(503, str(error))
+        return reply.json(Again(sum(batch.retried for batch in told), tuple(map(_again, told))))
+
     async def _ordered(
         self, request: web.Request, order: Callable[[BatchId], Awaitable[list[Ordered]]]
     ) -> web.Response:
-        named = request.match_info["batch"]
-        batch = self.batches.find(named)
+        batch = self.batches.find(request.match_info["batch"])
         if batch is None:
-            there = [known.folder for known in self.batches.known(MOST_NAMED)]
-            why = f"no batch {named!r}; the latest there are: {', '.join(there) or 'none'}"
-            return reply.json({"error": why, "batches": there}, 404)
+            return self._no_batch(request)
         try:
             return reply.json(Stood(tuple(map(_standing, await order(batch.id)))))
         except StoreBusy as error:
             return reply.refusal(503, f"nothing was done, since it cannot be written down now: {error}")
+
+    def _is_known(self, source: str) -> bool:
+        """Whether it is declared, or was once and has batches."""
+        return source in self.sources() or self.batches.has(source)
+
+    def _no_source(self, name: str) -> web.Response:
+        sources = self.sources()
+        why = f"no source {name!r}; declared: {', '.join(sources)}"
+        return reply.json({"error": why, "sources": list(sources)}, 404)
+
+    def _no_batch(self, request: web.Request) -> web.Response:
+        there = [known.folder for known in self.batches.known(MOST_NAMED)]
+        why = f"no batch {request.match_info['batch']!r}; the latest there are: {', '.join(there) or 'none'}"
+        return reply.json({"error": why, "batches": there}, 404)
+
+
+def _choice(states: Sequence[str], reason: str | None) -> Choice | None:
+    """What is asked again: failed ones where nothing is said; for a reason those of every state that has it."""
+    named = [state for text in states for state in text.split(",")]
+    if not set(named) <= set(RETRIED):
+        return None
+    default = (State.FAILED,) if reason is None else RETRIED
+    return Choice(tuple(State(state) for state in dict.fromkeys(named)) or default, reason)
+
+
+def _again(told: Ordered) -> Retried:
+    return Retried(**msgspec.structs.asdict(_standing(told)), retried=told.retried)
 
 
 def _standing(told: Ordered) -> Standing:

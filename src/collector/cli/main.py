@@ -10,7 +10,7 @@ from typing import IO, Any, NoReturn
 import click
 
 from collector import __version__
-from collector.cli import add, demo, export, orders, plan, serve, setup, sources, status, trying
+from collector.cli import add, demo, export, orders, plan, retry, serve, setup, sources, status, trying
 from collector.errors import CollectorError, UsageError
 
 
@@ -73,7 +73,7 @@ def cli() -> None:
 
 for command in (
     *(setup.init, setup.check, sources.sources, trying.try_source, serve.run, plan.plan, add.add, status.status),
-    *(orders.pause, orders.resume, orders.cancel, orders.reload, export.export, demo.demo),
+    *(orders.pause, orders.resume, orders.cancel, retry.retry, orders.reload, export.export, demo.demo),
 ):
     cli.add_command(command)
 

@@ -46,11 +46,8 @@ def resume(batches: tuple[str, ...], source: str | None, every: bool, config_pat
     if batches:
         _order(config_path, "resume", batches, as_json)
         return
-    path = "/resume" if source is None else f"/sources/{quote(source, safe='')}/resume"
-    status, told = _ordered(config_path, path)
-    if status == 404 and "sources" in told:
-        raise UsageError(told["error"])
-    _expect(status, told, 200)
+    [path] = paths("resume", (), source)
+    told = ordered(config_path, path)
     option.say(as_json, told, _resumed(told))
 
 
@@ -86,12 +83,8 @@ def _order(config_path: Path | None, verb: str, batches: Sequence[str], as_json:
     """One order after the other; where one is refused, those before it were carried out and are told."""
     done: list[dict[str, Any]] = []
     try:
-        for batch in batches:
-            named = Path(batch).name  # the folder's path, as a shell completes it
-            status, told = _ordered(config_path, f"/batches/{quote(named, safe='')}/{verb}")
-            if status == 404 and "batches" in told:
-                raise UsageError(told["error"])
-            _expect(status, told, 200)
+        for path in paths(verb, batches, None):
+            told = ordered(config_path, path)
             done += told["batches"]
             if not as_json:
                 click.echo("\n".join(stood(verb, told["batches"])))
@@ -127,10 +120,28 @@ def _outcome(verb: str, batch: dict[str, Any]) -> str:
     return f"{folder} is {state} already{held}"
 
 
-def _ordered(config_path: Path | None, path: str) -> tuple[int, dict[str, Any]]:
+def paths(verb: str, batches: Sequence[str], source: str | None) -> Iterator[str]:
+    """Where an order is posted: once for each batch, or for a source, or for everything."""
+    for batch in batches:
+        named = Path(batch).name  # the folder's path, as a shell completes it
+        yield f"/batches/{quote(named, safe='')}/{verb}"
+    if not batches:
+        yield f"/{verb}" if source is None else f"/sources/{quote(source, safe='')}/{verb}"
+
+
+def ordered(config_path: Path | None, path: str, patience: float | None = None) -> dict[str, Any]:
+    """What came of an order; UsageError where it names a batch or a source that there is not."""
+    status, told = _ordered(config_path, path, patience)
+    if status == 404 and ("sources" in told or "batches" in told):
+        raise UsageError(told["error"])
+    _expect(status, told, 200)
+    return told
+
+
+def _ordered(config_path: Path | None, path: str, patience: float | None = None) -> tuple[int, dict[str, Any]]:
     from collector.cli import control
 
-    return control.order(option.load(config_path, secrets=False), path)
+    return control.order(option.load(config_path, secrets=False), path, patience or control.PATIENCE)
 
 
 def _expect(status: int, told: dict[str, Any], *good: int) -> None:

@@ -1,4 +1,5 @@
-"""The actor behind pause, resume and cancel: it changes the batches, and ends the jobs of those that are cancelled."""
+"""The actor behind pause, resume, cancel and retry: it changes the batches, and ends the jobs of those that are
+cancelled."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,7 +10,9 @@ import structlog
 from collector.clock import Clock
 from collector.errors import StoreBusy
 from collector.model import BatchId
+from collector.store.actions import Order, Target
 from collector.store.batches import Batch
+from collector.store.retries import Choice, Tally
 from collector.store.store import Store
 
 MOST_AT_ONCE, LEAST_AT_ONCE = 10_000, 500  # jobs in a commit; below the least the disk's own time counts for more
@@ -26,6 +29,7 @@ class Ordered(msgspec.Struct, frozen=True):
     changed: bool
     total: int
     open: int
+    retried: int = 0  # jobs that are asked again
 
 
 class Controller:
@@ -58,6 +62,10 @@ class Controller:
         """The latest batches, in order."""
         return self._store.batches.all()[-most:]
 
+    def has(self, source: str) -> bool:
+        """Whether there is a batch of a source."""
+        return any(batch.source == source for batch in self._store.batches.all())
+
     async def pause(self, batch: BatchId) -> list[Ordered]:
         """No more of their calls leave."""
         return self._told("batch_paused", batch, await self._store.control.pause(batch), self._recall)
@@ -71,6 +79,38 @@ class Controller:
         told = self._told("batch_cancelled", batch, await self._store.control.cancel(batch), self._recall)
         self._wake.set()
         return told
+
+    async def retry(self, target: Target, choice: Choice, who: str = "cli") -> list[Ordered]:
+        """What has ended and is chosen is asked again, with the batches that had any of it; of one batch, it and all
+        below it. A kill, or a StoreBusy, takes nothing back of what was done before."""
+        options = {"states": list(choice.states), "reason": choice.reason}
+        tally, told = Tally(Order("retry", target, who, options)), list[Ordered]()
+        try:
+            for batch in self._store.retries.of(target):
+                before = tally.jobs
+                tally = await self._retry_batch(batch, choice, tally)
+                if isinstance(target, int) or tally.jobs > before:
+                    told.append(self._retried(batch.id, tally.jobs - before))
+            await self._store.retries.end(tally)
+        except StoreBusy as error:
+            raise StoreBusy(f"{error}; what was asked again before that stands, the same order goes on") from error
+        log.info("jobs_retried", of=target, jobs=tally.jobs)
+        return told
+
+    async def _retry_batch(self, batch: Batch, choice: Choice, tally: Tally) -> Tally:
+        for state in choice.states:
+            tally = msgspec.structs.replace(tally, after="")
+            while tally.after is not None and self._store.retries.waiting(batch.id, state, choice):
+                at, before = self._clock.mono(), tally.jobs
+                tally = await self._store.retries.some(batch.id, state, choice, tally, self._at_once)
+                self._adapt(self._clock.mono() - at)
+                if tally.jobs > before:
+                    self._opened(batch.source)
+        return tally
+
+    def _retried(self, batch: BatchId, jobs: int) -> Ordered:
+        account = self._store.books.of(batch)
+        return Ordered(self._store.batches.get(batch), jobs > 0, account.total, account.open, jobs)
 
     async def run(self) -> None:
         """Ends the open jobs of cancelled batches, also of those that an earlier process left, until it is

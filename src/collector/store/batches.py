@@ -243,11 +243,11 @@ class Batches:
             _expected(await write.rows(sql, (batch.id,)), batch)
             write.after_commit(lambda: self._drop(batch.id))
 
-    async def written(self, batch: BatchId) -> None:
-        """Its results are in its folder."""
-        sql = "UPDATE batches SET written_at = ? WHERE id = ?"
+    async def written(self, batch: Batch) -> None:
+        """Its results as of its end are in its folder; one that was opened again meanwhile has others to come."""
+        sql = "UPDATE batches SET written_at = ? WHERE id = ? AND finished_at = ?"
         async with self._database.write() as write:
-            await self.change(write, sql, (stamp(self._clock.wall()), batch))
+            await self.change(write, sql, (stamp(self._clock.wall()), batch.id, stamp(batch.finished_at or 0.0)))
 
     def _drop(self, batch: BatchId) -> None:
         parent = self._known.pop(batch).parent

@@ -14,6 +14,7 @@ from collector.store.control import Control
 from collector.store.hours import Hours
 from collector.store.items import Items
 from collector.store.jobs import Jobs
+from collector.store.retries import Retries
 from collector.store.views import Views
 
 
@@ -27,6 +28,7 @@ class Store:
         self.jobs = Jobs(db, self.books, self.batches, clock)
         self.actions = Actions(clock)
         self.control = Control(db, self.books, self.batches, self.actions, clock)
+        self.retries = Retries(db, self.books, self.batches, self.actions, clock)
         self.items = Items(db)
         self.hours = Hours(db)
         self.views = Views(db)
