@@ -73,7 +73,16 @@ def cli() -> None:
 
 for command in (
     *(setup.init, setup.check, sources.sources, trying.try_source, serve.run, plan.plan, add.add, status.status),
-    *(orders.pause, orders.resume, orders.cancel, retry.retry, orders.reload, export.export, demo.demo),
+    *(
+        orders.pause,
+        orders.resume,
+        orders.cancel,
+        retry.retry,
+        orders.priority,
+        orders.reload,
+        export.export,
+        demo.demo,
+    ),
 ):
     cli.add_command(command)
 

@@ -1,8 +1,9 @@
-"""`pause`, `resume`, `cancel` and `reload`: what the running service is told to do."""
+"""`pause`, `resume`, `cancel`, `priority` and `reload`: what the running service is told to do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,38 +14,47 @@ from collector.cli import option
 from collector.errors import CollectorError, ConfigError, Problem, UsageError
 
 _DONE = {"pause": "paused", "resume": "resumed", "cancel": "cancelled"}
+_TODO = {verb: verb for verb in _DONE} | {"priority": "put first or last"}
 
-_batches = click.argument("batches", metavar="BATCH…", nargs=-1, required=True)
+_batches = click.argument("batches", metavar="[BATCH…]", nargs=-1)
+_every = click.option("--all", "every", is_flag=True, help="Everything.")
 
 
 @click.command()
 @_batches
+@click.option("--source", metavar="S", help="All of a source, batches that come later too.")
+@_every
 @option.config_file
 @option.as_json
-def pause(batches: tuple[str, ...], config_path: Path | None, as_json: bool) -> None:
-    """Ask no more of a batch and what follows it, until `resume`.
+def pause(batches: tuple[str, ...], source: str | None, every: bool, config_path: Path | None, as_json: bool) -> None:
+    """Ask no more of a batch and what follows it, of a source, or at all, until `resume`.
 
     BATCH is its number, or the name of its folder.
     """
-    _order(config_path, "pause", batches, as_json)
+    one_target("is to be paused", batches, source, every)
+    if batches:
+        _order(config_path, "pause", paths("pause", batches, None), as_json)
+        return
+    [path] = paths("pause", (), source)
+    told = ordered(config_path, path)
+    option.say(as_json, told, _paused(told))
 
 
 @click.command()
-@click.argument("batches", metavar="[BATCH…]", nargs=-1)
-@click.option("--source", metavar="S", help="A source that has stopped, once what it names is mended.")
-@click.option("--all", "every", is_flag=True, help="Every source that is stopped.")
+@_batches
+@click.option("--source", metavar="S", help="A source that is paused, or has stopped, once what it names is mended.")
+@click.option("--all", "every", is_flag=True, help="Every source that is paused or stopped.")
 @option.config_file
 @option.as_json
 def resume(batches: tuple[str, ...], source: str | None, every: bool, config_path: Path | None, as_json: bool) -> None:
-    """Let a paused batch go on, or a source that has stopped.
+    """Let a paused batch go on, or a source that is paused or has stopped.
 
     BATCH is its number, or the name of its folder. All that follow it go on with it. For one that is held this is the
     yes that it waits for.
     """
-    if (bool(batches), source is not None, every).count(True) != 1:
-        raise UsageError("what is to go on? Give a BATCH, --source S, or --all")
+    one_target("is to go on", batches, source, every)
     if batches:
-        _order(config_path, "resume", batches, as_json)
+        _order(config_path, "resume", paths("resume", batches, None), as_json)
         return
     [path] = paths("resume", (), source)
     told = ordered(config_path, path)
@@ -53,14 +63,36 @@ def resume(batches: tuple[str, ...], source: str | None, every: bool, config_pat
 
 @click.command()
 @_batches
+@click.option("--source", metavar="S", help="Every batch of a source that has not ended.")
+@_every
 @option.config_file
 @option.as_json
-def cancel(batches: tuple[str, ...], config_path: Path | None, as_json: bool) -> None:
+def cancel(batches: tuple[str, ...], source: str | None, every: bool, config_path: Path | None, as_json: bool) -> None:
     """End a batch and what follows it; what was found is kept.
 
     BATCH is its number, or the name of its folder.
     """
-    _order(config_path, "cancel", batches, as_json)
+    one_target("is to be cancelled", batches, source, every)
+    _order(config_path, "cancel", paths("cancel", batches, source), as_json)
+
+
+@click.command(context_settings={"ignore_unknown_options": True})  # -5 is a number
+@click.argument("words", metavar="[BATCH…] N", nargs=-1)
+@click.option("--source", metavar="S", help="Every batch of a source that has not ended.")
+@_every
+@option.config_file
+@option.as_json
+def priority(words: tuple[str, ...], source: str | None, every: bool, config_path: Path | None, as_json: bool) -> None:
+    """Let a batch, and what follows it, go before others of its source.
+
+    BATCH is its number, or the name of its folder. N is a whole number: the higher goes first, all begin with 0, and
+    batches of one priority share.
+    """
+    if not words or not re.fullmatch("-?[0-9]{1,6}", words[-1]):
+        raise UsageError("which priority? Give a whole number of six digits at most as the last word, as 5 or -1")
+    *batches, to = words
+    one_target("is to have it", batches, source, every)
+    _order(config_path, "priority", (f"{path}?to={to}" for path in paths("priority", batches, source)), as_json)
 
 
 @click.command()
@@ -79,31 +111,44 @@ def reload(config_path: Path | None, as_json: bool) -> None:
     option.say(as_json, told, _reloaded(told))
 
 
-def _order(config_path: Path | None, verb: str, batches: Sequence[str], as_json: bool) -> None:
+def one_target(question: str, batches: Sequence[str], source: str | None, every: bool) -> None:
+    """UsageError where an order is for nothing, or for several kinds of things."""
+    if (bool(batches), source is not None, every).count(True) != 1:
+        raise UsageError(f"what {question}? Give a BATCH, --source S, or --all")
+
+
+def _order(config_path: Path | None, verb: str, posts: Iterable[str], as_json: bool) -> None:
     """One order after the other; where one is refused, those before it were carried out and are told."""
     done: list[dict[str, Any]] = []
+    told: dict[str, Any] | None = None
     try:
-        for path in paths(verb, batches, None):
+        for path in posts:
             told = ordered(config_path, path)
             done += told["batches"]
             if not as_json:
                 click.echo("\n".join(stood(verb, told["batches"])))
     finally:
-        if as_json and done:
+        if as_json and told is not None:
             option.say(True, {"batches": done}, "")
 
 
 def stood(verb: str, family: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """A line for the batch, and one for each below it."""
-    first, *below = family
+    """A line for the first batch, and one for each other."""
+    if not family:
+        yield f"nothing to {_TODO[verb]}: no batch is concerned"
+        return
+    first, *others = family
+    below = [batch for batch in others if batch["parent"] is not None]
     changed = sum(batch["changed"] for batch in below)
     also = f"; {changed} {'batch' if changed == 1 else 'batches'} below it too" if first["changed"] and changed else ""
-    yield f"{_outcome(verb, first)}{also}"
-    yield from (f"  {_outcome(verb, batch)}" for batch in below)
+    yield f"{_outcome(verb, first)}{also if below == others else ''}"
+    yield from (f"{'  ' if batch in below else ''}{_outcome(verb, batch)}" for batch in others)
 
 
 def _outcome(verb: str, batch: dict[str, Any]) -> str:
     folder, state = batch["folder"], batch["state"]
+    if verb == "priority" and state not in ("finished", "cancelled"):
+        return f"{folder} has priority {batch['priority']}{'' if batch['changed'] else ' already'}"
     were = "were" if verb == "cancel" else "are"
     open_ones = f"{batch['open']:,} of {batch['total']:,} IDs {were} open"
     if batch["changed"] and state == "loading":
@@ -113,7 +158,7 @@ def _outcome(verb: str, batch: dict[str, Any]) -> str:
         return f"{_DONE[verb]} {folder}: {open_ones}"
     if state in ("finished", "cancelled"):
         ended = "was cancelled before" if state == "cancelled" else "has finished"
-        return f"{folder} {ended}: there is nothing to {verb}"
+        return f"{folder} {ended}: there is nothing to {_TODO[verb]}"
     if state == "loading":
         return f"{folder} {'waits for its pause' if batch['pause_wanted'] else 'is being taken in'} already"
     held = f": it waits for a yes, `collector resume {batch['id']}`" if state == "held" else ""
@@ -149,14 +194,27 @@ def _expect(status: int, told: dict[str, Any], *good: int) -> None:
         raise CollectorError(f"the running service answered {status}: {told.get('error', told)}")
 
 
+def _paused(told: dict[str, Any]) -> str:
+    before = ", ".join(told["paused_before"])
+    if not told["paused"]:
+        return f"paused already: {before}"
+    return f"paused {', '.join(told['paused'])}" + (f" ({before} before)" if before else "")
+
+
 def _resumed(told: dict[str, Any]) -> str:
     others = told["not_stopped"]
-    states = ", ".join(f"{name} is {live['state']}" for name, live in others.items())
+    states = ", ".join(f"{name} is {live['state']}{_still(live)}" for name, live in others.items())
     if not told["resumed"]:
         return (
-            f"nothing to resume: {states}" if len(others) == 1 else f"nothing to resume, no source is stopped: {states}"
+            f"nothing to resume: {states}"
+            if len(others) == 1
+            else f"nothing to resume, no source is stopped or paused: {states}"
         )
     return f"resumed {', '.join(told['resumed'])}" + (f" ({states})" if others else "")
+
+
+def _still(live: dict[str, Any]) -> str:
+    return f", since {live['why']}" if live["state"] == "paused" else ""
 
 
 def _reloaded(told: dict[str, Any]) -> str:

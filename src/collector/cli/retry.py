@@ -43,8 +43,7 @@ def retry(
     BATCH is its number, or the name of its folder; what follows it is meant too. A batch that has finished is open
     again, and its files are written anew at its end. A cancelled one is not asked again.
     """
-    if (bool(batches), source is not None, every).count(True) != 1:
-        raise UsageError("what is to be asked again? Give a BATCH, --source S, or --all")
+    orders.one_target("is to be asked again", batches, source, every)
     states = [name for name, chosen in (("failed", failed), ("gone", gone), ("invalid", invalid)) if chosen]
     if absent and (states or reason is not None):
         raise UsageError("--absent is a choice of its own: it stands for --gone --reason absent")
