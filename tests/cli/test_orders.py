@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from collector.cli.orders import stood
+from collector.host import lock
 from tests.service import Service, service
 
 from .conftest import Run
@@ -123,6 +124,32 @@ def test_batches_are_put_first_and_cancelled_with_their_source(unanswered: Servi
     ):
         told = run(*words, *config)
         assert (told.exit_code, told.output if said else None) == (code, said)
+
+
+def test_without_a_service_orders_are_carried_out_in_the_database(unanswered: Service, run: Run) -> None:
+    """And it says so; jobs of a cancelled batch end at once, their files are written at the next start."""
+    config = ("--config", str(unanswered.config))
+    unanswered.terminate()
+    unanswered.ended()
+    note = "no service is running: this was done in the database, and holds at the next start\n"
+    for words, said, state in (
+        (("pause", "1"), "paused 0001-ids: 10 of 10 IDs are open\n", "paused"),
+        (("pause", "--source", "posts"), "paused posts\n", "paused"),
+        (("priority", "1", "5"), "0001-ids has priority 5\n", "paused"),
+        (("resume", "--all"), "resumed posts\n", "paused"),
+        (("cancel", "1"), "cancelled 0001-ids: 10 of 10 IDs were open\n", "cancelled"),
+    ):
+        told = run(*words, *config)
+        assert (told.exit_code, told.stdout, told.stderr) == (0, said, note)
+        assert unanswered.rows("SELECT state FROM batches") == [(state,)]
+    assert unanswered.books() == {"cancelled": 10}
+    assert run("retry", "1", *config).stdout.startswith("0001-ids was cancelled, and is not asked again")
+    told = run("pause", "7", *config)
+    assert (told.exit_code, "no batch '7'" in told.stderr) == (2, True)
+    assert not lock.holder(unanswered.root)
+    assert len(unanswered.rows("SELECT * FROM actions")) == 6
+    unanswered.start()
+    unanswered.until("results_written")
 
 
 def batch(number: int, state: str, *, changed: bool, pause_wanted: bool = False) -> dict[str, Any]:

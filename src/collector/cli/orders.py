@@ -12,6 +12,7 @@ import click
 
 from collector.cli import option
 from collector.errors import CollectorError, ConfigError, Problem, UsageError
+from collector.host import lock
 
 _DONE = {"pause": "paused", "resume": "resumed", "cancel": "cancelled"}
 _TODO = {verb: verb for verb in _DONE} | {"priority": "put first or last"}
@@ -184,9 +185,21 @@ def ordered(config_path: Path | None, path: str, patience: float | None = None) 
 
 
 def _ordered(config_path: Path | None, path: str, patience: float | None = None) -> tuple[int, dict[str, Any]]:
+    """The answer of the running service, or where none runs that of this process in its place."""
     from collector.cli import control
 
-    return control.order(option.load(config_path, secrets=False), path, patience or control.PATIENCE)
+    config = option.load(config_path, secrets=False)
+    try:
+        return control.order(config, path, patience or control.PATIENCE)
+    except control.NotRunning:
+        # What was never collected has nothing to be ordered, and a reload is of a service.
+        if path == "/reload" or not (config.root / "collector.db").exists() or lock.holder(config.root):
+            raise
+    from collector.cli import alone
+
+    answer = alone.order(config, path)
+    click.echo("no service is running: this was done in the database, and holds at the next start", err=True)
+    return answer
 
 
 def _expect(status: int, told: dict[str, Any], *good: int) -> None:

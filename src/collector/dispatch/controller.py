@@ -147,9 +147,13 @@ class Controller:
         cancelled."""
         while True:
             self._wake.clear()
-            for batch in self._store.control.unsettled():
-                await self._end_jobs(batch)
+            await self.settle()
             await self._wake.wait()
+
+    async def settle(self) -> None:
+        """Ends the open jobs of the batches that are cancelled now."""
+        for batch in self._store.control.unsettled():
+            await self._end_jobs(batch)
 
     async def _end_jobs(self, batch: Batch) -> None:
         began, after, jobs = self._clock.mono(), "", self._store.books.open_in(batch.id)
