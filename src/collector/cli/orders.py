@@ -28,7 +28,9 @@ _every = click.option("--all", "every", is_flag=True, help="Everything.")
 @option.config_file
 @option.as_json
 def pause(batches: tuple[str, ...], source: str | None, every: bool, config_path: Path | None, as_json: bool) -> None:
-    """Ask no more of a batch and what follows it, of a source, or at all, until `resume`.
+    """Ask no more of a batch, a source, or at all, until `resume`.
+
+    What follows a batch is paused with it.
 
     BATCH is its number, or the name of its folder.
     """
@@ -48,7 +50,7 @@ def pause(batches: tuple[str, ...], source: str | None, every: bool, config_path
 @option.config_file
 @option.as_json
 def resume(batches: tuple[str, ...], source: str | None, every: bool, config_path: Path | None, as_json: bool) -> None:
-    """Let a paused batch go on, or a source that is paused or has stopped.
+    """Let a batch or a source go on that is paused or stopped.
 
     BATCH is its number, or the name of its folder. All that follow it go on with it. For one that is held this is the
     yes that it waits for.
