@@ -86,7 +86,7 @@ def cancel(batches: tuple[str, ...], source: str | None, every: bool, config_pat
 @option.config_file
 @option.as_json
 def priority(words: tuple[str, ...], source: str | None, every: bool, config_path: Path | None, as_json: bool) -> None:
-    """Let a batch, and what follows it, go before others of its source.
+    """Let a batch go before others of its source; what follows it too.
 
     BATCH is its number, or the name of its folder. N is a whole number: the higher goes first, all begin with 0, and
     batches of one priority share.
