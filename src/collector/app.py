@@ -222,7 +222,8 @@ class App:
 
     def _live(self) -> Live:
         dispatcher = self._dispatcher
-        state = "draining" if self._stopping.is_set() else "degraded" if self._disk_trouble() else "running"
+        at_work = "paused" if self._store.pauses.all else "running"
+        state = "draining" if self._stopping.is_set() else "degraded" if self._disk_trouble() else at_work
         return Live(
             state=state,
             calls_in_the_air=dispatcher.calls_in_the_air,

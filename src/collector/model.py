@@ -263,7 +263,7 @@ class Doing(msgspec.Struct, frozen=True):
 class SourceLive(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is in memory of one source."""
 
-    state: str  # running, waiting, down, stopped
+    state: str  # running, waiting, paused, down, stopped
     why: str | None
     doing: tuple[Doing, ...] = ()
 

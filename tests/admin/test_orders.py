@@ -113,7 +113,15 @@ async def test_an_order_is_no_question(tmp_path: Path) -> None:
 
 async def test_an_order_for_a_batch_answers_with_how_it_stands(tmp_path: Path) -> None:
     """By number or folder; what it was before is told by `changed`, and a second time nothing changes."""
-    standing = {"id": 2, "folder": "0002-more", "source": "posts", "parent": None, "pause_wanted": False, "total": 2}
+    standing = {
+        "id": 2,
+        "folder": "0002-more",
+        "source": "posts",
+        "parent": None,
+        "pause_wanted": False,
+        "total": 2,
+        "priority": 0,
+    }
     async with ordering(tmp_path) as session:
         for path, state, changed in (
             ("/batches/2/pause", "paused", True),
@@ -133,3 +141,39 @@ async def test_an_unknown_batch_is_told_with_those_that_exist(tmp_path: Path) ->
             status, said = await posted(session, f"/batches/{named}/cancel")
             assert (status, said["batches"]) == (404, ["0001-ids", "0002-more"])
             assert "the latest there are: 0001-ids, 0002-more" in said["error"]
+
+
+async def test_a_retry_of_an_unknown_state_is_told_the_known_ones(tmp_path: Path) -> None:
+    """And a known one answers with how many are asked again."""
+    async with ordering(tmp_path) as session:
+        status, said = await posted(session, "/retry?state=found")
+        assert (status, said) == (
+            400,
+            {"error": "`state` is one or more of failed, gone, invalid, with commas between them"},
+        )
+        assert await posted(session, "/sources/a/retry?state=gone,failed") == (200, {"retried": 0, "batches": []})
+        status, said = await posted(session, "/batches/1/retry?reason=deleted")
+        assert (status, said["retried"], said["batches"][0]["retried"]) == (200, 0, 0)
+        assert (await posted(session, "/batches/9/retry"))[0] == (await posted(session, "/sources/z/retry"))[0] == 404
+
+
+async def test_sources_are_paused_and_resumed_by_name_and_all_at_once(tmp_path: Path) -> None:
+    """A resume of one does not end the pause of all; that of all ends every pause and stop."""
+    async with ordering(tmp_path) as session:
+        assert await posted(session, "/sources/b/pause") == (200, {"paused": ["b"], "paused_before": []})
+        assert await posted(session, "/pause") == (200, {"paused": ["a"], "paused_before": ["b"]})
+        assert (await posted(session, "/sources/b/resume"))[1]["resumed"] == []
+        assert (await posted(session, "/resume"))[1]["resumed"] == ["a", "b"]
+        assert (await posted(session, "/sources/c/pause"))[0] == 404
+
+
+async def test_a_source_and_everything_can_be_cancelled_and_given_priority(tmp_path: Path) -> None:
+    """The batches that changed are told; one that is no longer declared has batches still."""
+    async with ordering(tmp_path) as session:
+        status, said = await posted(session, "/sources/posts/priority?to=-5")
+        assert (status, [batch["priority"] for batch in said["batches"]]) == (200, [-5, -5])
+        assert (await posted(session, "/priority?to=-5"))[1] == {"batches": []}
+        for wrong in ("", "?to=", "?to=1.5", "?to=9999999"):
+            assert (await posted(session, f"/batches/1/priority{wrong}"))[0] == 400
+        assert (await posted(session, "/sources/a/cancel"))[1] == {"batches": []}
+        assert [batch["state"] for batch in (await posted(session, "/cancel"))[1]["batches"]] == ["cancelled"] * 2

@@ -147,3 +147,46 @@ async def test_a_batch_is_found_by_its_number_and_by_its_folder(tmp_path: Path) 
             assert controller.find(named) is None
         assert controller.known(1) == [begun]
         assert store.batches.find(BatchId(2)) is None
+
+
+async def test_a_paused_source_sends_nothing_before_its_resume(tmp_path: Path) -> None:
+    """Nor after a start; what was in the air is recorded."""
+    server = Server()
+    async with server.serving() as spec:
+        async with dispatching(tmp_path, {"posts": spec}) as running, controlling(running) as controller:
+            batch = await running.add(IDS)
+            await server.has(2)
+            assert await controller.pause_sources("posts", ["posts"]) == ["posts"]
+            server.answering.set()
+            while running.dispatcher.calls_in_the_air or running.store.books.open_in(batch.id) > 18:
+                await running.dispatcher.lanes["posts"].taken.woken(None)
+            assert running.dispatcher.sources()["posts"].state == "paused"
+        async with (
+            dispatching(tmp_path, {"posts": spec, "others": spec}) as running,
+            controlling(running) as controller,
+        ):
+            other = await running.add(["other"], source="others")
+            await running.finished(other)
+            assert (len(server.asked), running.dispatcher.sources()["posts"].state) == (3, "paused")
+            assert await controller.resume_sources("posts", ["posts", "others"], []) == ["posts"]
+            await running.finished(batch)
+            assert sorted(server.asked) == [*IDS, "other"]
+
+
+async def test_a_batch_of_a_higher_priority_goes_before_one_that_came_first(tmp_path: Path) -> None:
+    """From the next call on that is packed: what waits in the queue is ahead of it."""
+    server = Server()
+    async with (
+        server.serving() as spec,
+        dispatching(tmp_path, {"posts": spec}) as running,
+        controlling(running) as controller,
+    ):
+        first = await running.add(IDS)
+        await server.has(2)
+        urgent = await running.add([f"u{number}" for number in range(5)])
+        [told] = await controller.prioritise(urgent.id, 1)
+        assert (told.changed, told.batch.priority) == (True, 1)
+        server.answering.set()
+        await running.finished(first, urgent)
+        ahead = 2 + 2 + 2 + 1  # in the air, taken by consumers, in the queue, in the feeder's hand
+        assert {key for key in server.asked[: ahead + 5] if key[0] == "u"} == {f"u{number}" for number in range(5)}

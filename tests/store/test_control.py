@@ -159,3 +159,48 @@ async def test_a_large_part_ends_in_one_look_at_each_of_its_rows(store: Store) -
     assert await store.control.end_jobs(batch.id, "", 10_000) == keys[9_999]
     assert await store.control.end_jobs(batch.id, keys[9_999], 10_000) == keys[-1]
     assert store.books.open_in(batch.id) == 0
+
+
+async def test_a_paused_source_stays_so_over_a_start(tmp_path: Path) -> None:
+    """Its batches keep their state, and none is asked; others go on, until all are paused. One resume ends it all."""
+    path = tmp_path / "collector.db"
+    async with stores.opened(path, Clock()) as store:
+        mine, other = await open_batch(store, ["1"]), await open_batch(store, ["1"], source="users")
+        assert await store.control.pause_source("posts")
+        assert not await store.control.pause_source("posts")
+    async with stores.opened(path, Clock()) as store:
+        assert [store.batches.is_open(batch.id) for batch in (mine, other)] == [False, True]
+        assert (states(store), store.batches.open_of("posts")) == ([OPEN, OPEN], [])
+        assert await store.control.pause_source(None)
+    async with stores.opened(path, Clock()) as store:
+        await store.control.resume_source("posts")
+        assert [store.batches.is_open(batch.id) for batch in (mine, other)] == [False, False]
+        assert "`collector resume --all`" in (store.pauses.why("posts") or "")
+        await store.control.pause_source("users")
+        await store.control.resume_source(None)
+    async with stores.opened(path, Clock()) as store:
+        assert [store.batches.is_open(batch.id) for batch in (mine, other)] == [True, True]
+
+
+async def test_a_cancel_of_a_source_ends_its_batches_and_what_follows_them(tmp_path: Path) -> None:
+    """Those of other sources go on, and a cancel of all ends these."""
+    path = tmp_path / "collector.db"
+    await family(path)
+    async with stores.opened(path, Clock()) as store:
+        other = await open_batch(store, ["1"], source="users")
+        assert [batch.id for batch in await store.control.cancel("followers")] == [2, 3]
+        assert await store.control.cancel("nobody") == []
+        assert [batch.id for batch in await store.control.cancel(None)] == [1, other.id]
+
+
+async def test_a_priority_holds_for_the_family_and_is_there_after_a_start(tmp_path: Path) -> None:
+    """One that it has is no change, and what has ended gets none."""
+    path = tmp_path / "collector.db"
+    await family(path)
+    async with stores.opened(path, Clock()) as store:
+        assert [batch.id for batch in await store.control.prioritise(BatchId(1), 5)] == [1, 2, 3]
+        assert await store.control.prioritise(BatchId(1), 5) == []
+        await store.control.cancel(BatchId(2))
+        assert [batch.id for batch in await store.control.prioritise(None, -1)] == [1]
+    async with stores.opened(path, Clock()) as store:
+        assert [batch.priority for batch in store.batches.all()] == [-1, 5, 5]

@@ -20,7 +20,7 @@ async def three(store: Store) -> None:
         jobs = tuple(Job(batch.id, key) for key in keys)
         outcomes = tuple((job, Found(() if same else (Item(job.key, "{}"),), same_as=same)) for job in jobs)
         await store.jobs.record([Result("posts", jobs, outcomes, at=1_700_000_000.0)])
-        await store.batches.written(batch.id)
+        await store.batches.written(store.batches.get(batch.id))
     await open_batch(store, ["c"])
 
 
@@ -69,7 +69,7 @@ async def test_the_latest_and_those_without_results_stay(store: Store) -> None:
     batch = await open_batch(store, [])
     [old] = store.prune.old(LATER, unwritten=False)
     assert old.stays == "its results are not in its folder"
-    await store.batches.written(batch.id)
+    await store.batches.written(store.batches.get(batch.id))
     [old] = store.prune.old(LATER, unwritten=False)
     assert old.stays == "it is the latest, whose number would be given again"
     await open_batch(store, ["1"])

@@ -1,47 +1,27 @@
 """What the command line orders through the control socket; nobody else may in this version."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-import msgspec
 from aiohttp import web
 
 from collector.admin import reply
 from collector.admin.care import Care
+from collector.admin.standing import Paused, Resumed, again, stood
 from collector.dispatch.controller import Controller, Ordered
 from collector.errors import StoreBusy
-from collector.model import BatchId, SourceLive
+from collector.model import BatchId, SourceLive, State
 from collector.reload import Reloaded
+from collector.store.actions import Target
+from collector.store.retries import RETRIED, Choice
 
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.Response]]
+
+_PRIORITY = re.compile("-?[0-9]{1,6}")
 MOST_NAMED = 20  # batches that there are, where somebody names another one
-
-
-class Resumed(msgspec.Struct, frozen=True):
-    """Whose stop was ended, and how those stand that were not stopped."""
-
-    resumed: tuple[str, ...]
-    not_stopped: dict[str, SourceLive]
-
-
-class Standing(msgspec.Struct, frozen=True):
-    """A batch after an order, and whether the order changed it."""
-
-    id: int
-    folder: str
-    source: str
-    parent: int | None
-    state: str
-    pause_wanted: bool  # it is loading, and paused from then on
-    changed: bool
-    total: int
-    open: int  # jobs that were open at the order
-
-
-class Stood(msgspec.Struct, frozen=True):
-    """The batch that an order was for, and all below it, each before its children."""
-
-    batches: tuple[Standing, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +37,53 @@ class Orders:
     def routes(self) -> list[web.RouteDef]:
         """Their paths."""
         return [
+            web.post("/pause", self.pause_all),
+            web.post("/sources/{source:[^/]*}/pause", self.pause_source),
             web.post("/resume", self.resume_all),
             web.post("/sources/{source:[^/]*}/resume", self.resume_one),  # one without a name is an unknown one
             web.post("/reload", self.read_again),
             web.post("/batches/{batch:[^/]*}/pause", self.pause_batch),
             web.post("/batches/{batch:[^/]*}/resume", self.resume_batch),
-            web.post("/batches/{batch:[^/]*}/cancel", self.cancel_batch),
+            *_everywhere("cancel", self.cancel),
+            *_everywhere("retry", self.retry),
+            *_everywhere("priority", self.prioritise),
             *self.care.routes(),
         ]
 
     async def resume_all(self, _: web.Request) -> web.Response:
-        """Ends the stop of every source that is stopped."""
-        return self._resumed(self.sources())
+        """Ends the pause of the service, and the stop and the pause of every source."""
+        return await self._resumed(None, self.sources())
 
     async def resume_one(self, request: web.Request) -> web.Response:
-        """Ends the stop of one source."""
+        """Ends the stop and the pause of one source."""
         sources, name = self.sources(), request.match_info["source"]
-        if name not in sources:
-            why = f"no source {name!r}; declared: {', '.join(sources)}"
-            return reply.json({"error": why, "sources": list(sources)}, 404)
-        return self._resumed({name: sources[name]})
+        return await self._resumed(name, {name: sources[name]}) if name in sources else self._no_source(name)
 
-    def _resumed(self, sources: Mapping[str, SourceLive]) -> web.Response:
-        resumed = tuple(name for name in sources if self.resume(name))
-        return reply.json(Resumed(resumed, {name: live for name, live in sources.items() if name not in resumed}))
+    async def _resumed(self, source: str | None, sources: Mapping[str, SourceLive]) -> web.Response:
+        stopped = [name for name, live in sources.items() if live.state == "stopped"]
+        try:
+            resumed = {*await self.batches.resume_sources(source, sources, stopped)}
+        except StoreBusy as error:
+            return _not_done(error)
+        resumed |= {name for name in sources if self.resume(name)}
+        others = {name: live for name, live in self.sources().items() if name in sources and name not in resumed}
+        return reply.json(Resumed(tuple(name for name in sources if name in resumed), others))
+
+    async def pause_all(self, _: web.Request) -> web.Response:
+        """Nothing is asked any more, of no source."""
+        return await self._paused(None, self.sources())
+
+    async def pause_source(self, request: web.Request) -> web.Response:
+        """Nothing of one source is asked any more."""
+        name = request.match_info["source"]
+        return await self._paused(name, [name]) if name in self.sources() else self._no_source(name)
+
+    async def _paused(self, source: str | None, sources: Iterable[str]) -> web.Response:
+        try:
+            paused = await self.batches.pause_sources(source, sources)
+        except StoreBusy as error:
+            return _not_done(error)
+        return reply.json(Paused(tuple(paused), tuple(name for name in sources if name not in paused)))
 
     async def read_again(self, _: web.Request) -> web.Response:
         """Reads the configuration again; 422 where it is refused."""
@@ -91,41 +94,82 @@ class Orders:
 
     async def pause_batch(self, request: web.Request) -> web.Response:
         """No more of its jobs are asked, nor of those below it."""
-        return await self._ordered(request, self.batches.pause)
+        batch = self._batch(request)
+        return self._no_batch(request) if batch is None else await _done(self.batches.pause(batch), stood)
 
     async def resume_batch(self, request: web.Request) -> web.Response:
         """They are asked again; where it was held that is the yes."""
-        return await self._ordered(request, self.batches.resume)
+        batch = self._batch(request)
+        return self._no_batch(request) if batch is None else await _done(self.batches.resume(batch), stood)
 
-    async def cancel_batch(self, request: web.Request) -> web.Response:
-        """It has ended, and so have those below it."""
-        return await self._ordered(request, self.batches.cancel)
+    async def cancel(self, request: web.Request) -> web.Response:
+        """They have ended, and so have those below them."""
+        return await self._ordered(request, self.batches.cancel, stood)
+
+    async def prioritise(self, request: web.Request) -> web.Response:
+        """They go before those of their source with a lower priority."""
+        to = request.query.get("to", "")
+        if not _PRIORITY.fullmatch(to):
+            return reply.refusal(400, "`to` is the priority: a whole number of six digits at most; all begin with 0")
+        return await self._ordered(request, lambda target: self.batches.prioritise(target, int(to)), stood)
+
+    async def retry(self, request: web.Request) -> web.Response:
+        """What has ended without being found is asked again, of them and those below them."""
+        choice = _choice(request.query.getall("state", []), request.query.get("reason"))
+        if choice is None:
+            return reply.refusal(400, f"`state` is one or more of {', '.join(RETRIED)}, with commas between them")
+        return await self._ordered(request, lambda target: self.batches.retry(target, choice), again)
 
     async def _ordered(
-        self, request: web.Request, order: Callable[[BatchId], Awaitable[list[Ordered]]]
+        self,
+        request: web.Request,
+        order: Callable[[Target], Awaitable[list[Ordered]]],
+        told: Callable[[Sequence[Ordered]], object],
     ) -> web.Response:
-        named = request.match_info["batch"]
-        batch = self.batches.find(named)
-        if batch is None:
-            there = [known.folder for known in self.batches.known(MOST_NAMED)]
-            why = f"no batch {named!r}; the latest there are: {', '.join(there) or 'none'}"
-            return reply.json({"error": why, "batches": there}, 404)
-        try:
-            return reply.json(Stood(tuple(map(_standing, await order(batch.id)))))
-        except StoreBusy as error:
-            return reply.refusal(503, f"nothing was done, since it cannot be written down now: {error}")
+        """An order for the batch or the source that the path names, or for everything."""
+        target: Target = request.match_info.get("source")
+        if isinstance(target, str) and target not in self.sources() and not self.batches.has(target):
+            return self._no_source(target)
+        if "batch" in request.match_info and (target := self._batch(request)) is None:
+            return self._no_batch(request)
+        return await _done(order(target), told)
+
+    def _batch(self, request: web.Request) -> BatchId | None:
+        batch = self.batches.find(request.match_info["batch"])
+        return batch.id if batch else None
+
+    def _no_source(self, name: str) -> web.Response:
+        sources = self.sources()
+        why = f"no source {name!r}; declared: {', '.join(sources)}"
+        return reply.json({"error": why, "sources": list(sources)}, 404)
+
+    def _no_batch(self, request: web.Request) -> web.Response:
+        there = [known.folder for known in self.batches.known(MOST_NAMED)]
+        why = f"no batch {request.match_info['batch']!r}; the latest there are: {', '.join(there) or 'none'}"
+        return reply.json({"error": why, "batches": there}, 404)
 
 
-def _standing(told: Ordered) -> Standing:
-    batch = told.batch
-    return Standing(
-        id=batch.id,
-        folder=batch.folder,
-        source=batch.source,
-        parent=batch.parent,
-        state=batch.state.value,
-        pause_wanted=batch.pause_wanted,
-        changed=told.changed,
-        total=told.total,
-        open=told.open,
-    )
+def _choice(states: Sequence[str], reason: str | None) -> Choice | None:
+    """What is asked again: failed ones where nothing is said; for a reason those of every state that has it."""
+    named = [state for text in states for state in text.split(",")]
+    if not set(named) <= set(RETRIED):
+        return None
+    default = (State.FAILED,) if reason is None else RETRIED
+    return Choice(tuple(State(state) for state in dict.fromkeys(named)) or default, reason)
+
+
+def _everywhere(verb: str, order: Handler) -> list[web.RouteDef]:
+    """An order that is taken for a batch, a source and everything."""
+    named = ("/batches/{batch:[^/]*}/", "/sources/{source:[^/]*}/", "/")
+    return [web.post(f"{where}{verb}", order) for where in named]
+
+
+async def _done(order: Awaitable[list[Ordered]], told: Callable[[Sequence[Ordered]], object]) -> web.Response:
+    try:
+        return reply.json(told(await order))
+    except StoreBusy as error:
+        return _not_done(error)
+
+
+def _not_done(error: StoreBusy) -> web.Response:
+    return reply.refusal(503, f"what cannot be written down is not done: {error}")

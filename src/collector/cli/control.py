@@ -17,7 +17,8 @@ from collector.host.address import short
 if TYPE_CHECKING:
     from collector.config import Config
 
-_PATIENCE = 10.0  # seconds for one answer
+PATIENCE = 10.0  # seconds for one answer
+LONG_PATIENCE = 600.0  # seconds, where it is of work on every row
 
 
 class NotRunning(CollectorError):
@@ -28,7 +29,7 @@ class _Connection(HTTPConnection):
     """HTTP over an open socket."""
 
     def __init__(self, sock: socket.socket) -> None:
-        super().__init__("localhost", timeout=_PATIENCE)
+        super().__init__("localhost")
         self.sock = sock
 
 
@@ -40,9 +41,9 @@ def ask(config: Config, path: str) -> bytes:
     return body
 
 
-def order(config: Config, path: str) -> tuple[int, Any]:
-    """Status and document of the running service's answer to a POST; NotRunning as `ask`."""
-    status, body = _answer(config, "POST", path)
+def order(config: Config, path: str, patience: float = PATIENCE) -> tuple[int, Any]:
+    """Status and document of the running service's answer to a POST within `patience` seconds; NotRunning as `ask`."""
+    status, body = _answer(config, "POST", path, patience)
     try:
         return status, json.loads(body)
     except ValueError as error:
@@ -52,13 +53,13 @@ def order(config: Config, path: str) -> tuple[int, Any]:
 @contextmanager
 def stream(config: Config, path: str) -> Iterator[HTTPResponse]:
     """The running service's answer to a POST, to be read as it comes; NotRunning as `ask`."""
-    with _ours(config), _connected(config) as connection:
+    with _ours(config), _connected(config, PATIENCE) as connection:
         connection.request("POST", path)
         yield connection.getresponse()
 
 
-def _answer(config: Config, method: str, path: str) -> tuple[int, bytes]:
-    with _ours(config), _connected(config) as connection:
+def _answer(config: Config, method: str, path: str, patience: float = PATIENCE) -> tuple[int, bytes]:
+    with _ours(config), _connected(config, patience) as connection:
         connection.request(method, path)
         answer = connection.getresponse()
         return answer.status, answer.read()
@@ -75,9 +76,9 @@ def _ours(config: Config) -> Iterator[None]:
 
 
 @contextmanager
-def _connected(config: Config) -> Iterator[_Connection]:
+def _connected(config: Config, patience: float) -> Iterator[_Connection]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock, short(config.control) as name:
-        sock.settimeout(_PATIENCE)
+        sock.settimeout(patience)
         sock.connect(name)
         yield _Connection(sock)
 

@@ -1,7 +1,8 @@
-"""The actor behind pause, resume and cancel: it changes the batches, and ends the jobs of those that are cancelled."""
+"""The actor behind pause, resume, cancel, retry and priority: it changes the batches, and ends the jobs of those that
+are cancelled."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 import structlog
@@ -9,7 +10,9 @@ import structlog
 from collector.clock import Clock
 from collector.errors import StoreBusy
 from collector.model import BatchId
+from collector.store.actions import Order, Target
 from collector.store.batches import Batch
+from collector.store.retries import Choice, Tally
 from collector.store.store import Store
 
 MOST_AT_ONCE, LEAST_AT_ONCE = 10_000, 500  # jobs in a commit; below the least the disk's own time counts for more
@@ -26,10 +29,11 @@ class Ordered(msgspec.Struct, frozen=True):
     changed: bool
     total: int
     open: int
+    retried: int = 0  # jobs that are asked again
 
 
 class Controller:
-    """Takes orders for batches; each is durable when it returns, and holds for all below the batch."""
+    """Takes orders for batches and sources; each is durable when it returns, and holds for all below a batch."""
 
     def __init__(
         self,
@@ -58,6 +62,10 @@ class Controller:
         """The latest batches, in order."""
         return self._store.batches.all()[-most:]
 
+    def has(self, source: str) -> bool:
+        """Whether there is a batch of a source."""
+        return any(batch.source == source for batch in self._store.batches.all())
+
     async def pause(self, batch: BatchId) -> list[Ordered]:
         """No more of their calls leave."""
         return self._told("batch_paused", batch, await self._store.control.pause(batch), self._recall)
@@ -66,20 +74,86 @@ class Controller:
         """Their calls leave again; where they are held it is the yes."""
         return self._told("batch_resumed", batch, await self._store.control.resume(batch), self._opened)
 
-    async def cancel(self, batch: BatchId) -> list[Ordered]:
+    async def cancel(self, target: Target) -> list[Ordered]:
         """They have ended, and their open jobs end in a moment."""
-        told = self._told("batch_cancelled", batch, await self._store.control.cancel(batch), self._recall)
+        told = self._told("batch_cancelled", target, await self._store.control.cancel(target), self._recall)
         self._wake.set()
         return told
+
+    async def prioritise(self, target: Target, priority: int) -> list[Ordered]:
+        """Their calls go before those of a lower priority, from the next call on."""
+        changed = await self._store.control.prioritise(target, priority)
+        return self._told("batch_prioritised", target, changed, self._opened)
+
+    def is_paused(self, source: str) -> bool:
+        """Whether a source is paused, by itself or with all."""
+        return self._store.pauses.holds(source)
+
+    async def pause_sources(self, source: str | None, declared: Iterable[str]) -> list[str]:
+        """No more calls of a source leave, None: of any, those that are declared later too; the ones that were not
+        paused before."""
+        names = [name for name in declared if not self.is_paused(name)]
+        await self._store.control.pause_source(source)
+        for name in names:
+            self._recall(name)
+        log.info("sources_paused", sources=names, all=source is None)
+        return names
+
+    async def resume_sources(self, source: str | None, declared: Iterable[str], ended: Sequence[str]) -> list[str]:
+        """Calls of a source leave again, None: of all. `ended` are those whose stop by cause ends with it; returned
+        are those that are paused no more."""
+        paused = [name for name in declared if self.is_paused(name)]
+        await self._store.control.resume_source(source, ended)
+        names = [name for name in paused if not self.is_paused(name)]
+        for name in names:
+            self._opened(name)
+        log.info("sources_resumed", sources=names, all=source is None)
+        return names
+
+    async def retry(self, target: Target, choice: Choice, who: str = "cli") -> list[Ordered]:
+        """What has ended and is chosen is asked again, with the batches that had any of it; of one batch, it and all
+        below it. A kill, or a StoreBusy, takes nothing back of what was done before."""
+        options = {"states": list(choice.states), "reason": choice.reason}
+        tally, told = Tally(Order("retry", target, who, options)), list[Ordered]()
+        try:
+            for batch in self._store.retries.of(target):
+                before = tally.jobs
+                tally = await self._retry_batch(batch, choice, tally)
+                if isinstance(target, int) or tally.jobs > before:
+                    told.append(self._retried(batch.id, tally.jobs - before))
+            await self._store.retries.end(tally)
+        except StoreBusy as error:
+            raise StoreBusy(f"{error}; but {tally.jobs} IDs are asked again, the same order goes on") from error
+        log.info("jobs_retried", of=target, jobs=tally.jobs)
+        return told
+
+    async def _retry_batch(self, batch: Batch, choice: Choice, tally: Tally) -> Tally:
+        for state in choice.states:
+            tally = msgspec.structs.replace(tally, after="")
+            while tally.after is not None and self._store.retries.waiting(batch.id, state, choice):
+                at, before = self._clock.mono(), tally.jobs
+                tally = await self._store.retries.some(batch.id, state, choice, tally, self._at_once)
+                self._adapt(self._clock.mono() - at)
+                if tally.jobs > before:
+                    self._opened(batch.source)
+        return tally
+
+    def _retried(self, batch: BatchId, jobs: int) -> Ordered:
+        account = self._store.books.of(batch)
+        return Ordered(self._store.batches.get(batch), jobs > 0, account.total, account.open, jobs)
 
     async def run(self) -> None:
         """Ends the open jobs of cancelled batches, also of those that an earlier process left, until it is
         cancelled."""
         while True:
             self._wake.clear()
-            for batch in self._store.control.unsettled():
-                await self._end_jobs(batch)
+            await self.settle()
             await self._wake.wait()
+
+    async def settle(self) -> None:
+        """Ends the open jobs of the batches that are cancelled now."""
+        for batch in self._store.control.unsettled():
+            await self._end_jobs(batch)
 
     async def _end_jobs(self, batch: Batch) -> None:
         began, after, jobs = self._clock.mono(), "", self._store.books.open_in(batch.id)
@@ -110,15 +184,15 @@ class Controller:
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, LONGEST_WAIT)
 
-    def _told(self, event: str, batch: BatchId, changed: list[Batch], tell: Callable[[str], None]) -> list[Ordered]:
-        """The batch and all below it, as they are now."""
+    def _told(self, event: str, target: Target, changed: list[Batch], tell: Callable[[str], None]) -> list[Ordered]:
+        """How they are now: a batch and all below it; of a source, or of everything, those that changed."""
         numbers = {member.id for member in changed}
         if changed:
-            log.info(event, batch=batch, changed=sorted(numbers))
+            log.info(event, batch=target, changed=sorted(numbers))
         for source in {member.source for member in changed}:
             tell(source)
         told = []
-        for member in self._store.batches.family(batch):
+        for member in self._store.batches.family(target) if isinstance(target, int) else changed:
             account = self._store.books.of(member.id)
             told.append(Ordered(member, member.id in numbers, account.total, account.open))
         return told

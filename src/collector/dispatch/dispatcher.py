@@ -170,7 +170,11 @@ class Dispatcher:
 
     def sources(self) -> dict[str, SourceLive]:
         """Each source's state, and why it is so."""
-        return {name: _state(team.lane, doings(team.consumers, MOST_DOINGS)) for name, team in self._teams.items()}
+        why = self._store.pauses.why
+        return {
+            name: _state(team.lane, why(name), doings(team.consumers, MOST_DOINGS))
+            for name, team in self._teams.items()
+        }
 
     def _team(self, name: str, endpoint: Endpoint) -> Team:
         # A breaker for each source, not for each origin: where one endpoint fails, others of its host go on.
@@ -180,10 +184,13 @@ class Dispatcher:
         late = self._clock.wall() + retry.LONGEST if _any_delayed(self._store, name) else 0.0
         lane.taken.begin(Progress(due=late), endpoint.spec.pack)
         judge = Judge(endpoint.spec, breaker, self._random, ever_good=_ever_good(self._store, name))
-        shelf = Shelf(name, judge.pack, endpoint.room, endpoint.weight, endpoint.alone)
+        shelf = Shelf(name, judge.pack, endpoint.room, endpoint.weight, endpoint.alone, self._priority)
         feeder = Feeder(lane, shelf, judge, self._lineage, self._store, self.recorder, self._clock)
         self._crew.join([feeder])
         return Team(lane, judge, feeder)
+
+    def _priority(self, batch: BatchId) -> int:
+        return self._store.batches.get(batch).priority
 
     def _fit(self, team: Team) -> None:
         """As many consumers as may be in the air at once."""
@@ -212,9 +219,11 @@ def _any_delayed(store: Store, source: str) -> bool:
     return any(store.books.count(batch.id, State.DELAYED) for batch in store.batches.open_of(source))
 
 
-def _state(lane: Lane, doing: tuple[Doing, ...]) -> SourceLive:
+def _state(lane: Lane, paused: str | None, doing: tuple[Doing, ...]) -> SourceLive:
     if lane.stopped is not None:
         return SourceLive("stopped", lane.stopped, doing)
+    if paused is not None:
+        return SourceLive("paused", paused, doing)
     if not lane.breaker.closed:
         said = f" ({lane.breaker.said})" if lane.breaker.said else ""
         why = f"{lane.breaker.origin} does not answer as it should{said}; one probe each {PROBE_EVERY:g} s goes"

@@ -19,12 +19,19 @@ class Shelf:
     """Jobs of one source read from the table, waiting to be packed; each batch has its turn.
 
     The turn goes to the batch that has had the fewest jobs since it came: a small batch is never behind a large one.
+    So it is among those of one priority; a higher one goes first.
     """
 
     def __init__(
-        self, source: str, most: int, room: int, weight: Callable[[str], int], alone: Callable[[str], bool]
+        self,
+        source: str,
+        most: int,
+        room: int,
+        weight: Callable[[str], int],
+        alone: Callable[[str], bool],
+        priority: Callable[[BatchId], int] = lambda _: 0,
     ) -> None:
-        self.most = most
+        self.most, self._priority = most, priority
         self._source, self._room, self._weight, self._alone = source, room, weight, alone
         self._waiting: dict[Kind, dict[BatchId, deque[Job]]] = {}
         self._served: dict[BatchId, int] = {}
@@ -65,7 +72,10 @@ class Shelf:
         """The kind whose turn it is: one that fills a call, or that may go `partial`; None when there is none."""
         kinds = [kind for kind in self._waiting if self._full(kind) or partial(kind)]
         # Jobs that came back are few and end sooner what was begun, so the smallest packs go first.
-        return min(kinds, key=lambda kind: (kind.most, not kind.absent), default=None)
+        return min(kinds, key=lambda kind: (-self._highest(kind), kind.most, not kind.absent), default=None)
+
+    def _highest(self, kind: Kind) -> int:
+        return max(map(self._priority, self._waiting[kind]))
 
     def _full(self, kind: Kind) -> bool:
         return sum(map(len, self._waiting[kind].values())) >= kind.most
@@ -77,7 +87,7 @@ class Shelf:
         keys: dict[str, None] = {}
         room = self._room
         while queues and len(keys) < min(kind.most, self.most):
-            batch = min(queues, key=lambda batch: (self._served[batch], batch))
+            batch = min(queues, key=lambda batch: (-self._priority(batch), self._served[batch], batch))
             key = queues[batch][0].key
             room -= self._weight(key)
             if keys and key not in keys and (room < 0 or self._alone(key) or self._alone(jobs[0].key)):

@@ -17,7 +17,7 @@ class Sight(msgspec.Struct, frozen=True):
 
     loading: bool = False  # IDs of a batch are being taken in
     asked: bool = False  # IDs are owed that may be asked
-    resting: bool = False  # IDs are owed in batches that are held or paused
+    resting: bool = False  # IDs are owed that wait for a person: held or paused, by batch or source
     put_off: bool = False  # of those that may be asked all are delayed, and none is due
     calls: bool = False  # calls are in the air
     waits: bool = False  # calls wait for a budget
@@ -67,10 +67,12 @@ def sights(store: Store, dispatcher: Dispatcher, ledger: Ledger) -> Mapping[str,
 
 def _sight(store: Store, lane: Lane, batches: list[Batch], *, waits: bool, state: str, disk: bool) -> Sight:
     states = {batch.state for batch in batches}
+    asked = any(store.batches.is_open(batch.id) for batch in batches)
     return Sight(
         loading=BatchState.LOADING in states,
-        asked=BatchState.OPEN in states,
-        resting=not states.isdisjoint((BatchState.HELD, BatchState.PAUSED)),
+        asked=asked,
+        resting=not states.isdisjoint((BatchState.HELD, BatchState.PAUSED))
+        or (BatchState.OPEN in states and not asked),
         put_off=not lane.taken.jobs and _all_delayed(store, batches),
         calls=lane.taken.calls > 0,
         waits=waits,
@@ -81,4 +83,4 @@ def _sight(store: Store, lane: Lane, batches: list[Batch], *, waits: bool, state
 
 def _all_delayed(store: Store, batches: list[Batch]) -> bool:
     """No row is left that the feeder has not read; what is due it reads within a tenth of a second."""
-    return not any(store.books.count(batch.id, State.QUEUED) for batch in batches if batch.state is BatchState.OPEN)
+    return not any(store.books.count(batch.id, State.QUEUED) for batch in batches if store.batches.is_open(batch.id))

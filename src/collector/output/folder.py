@@ -204,7 +204,7 @@ class Folder:
             await self._write_chain_of(above)
         if notes:
             raise OSError(errno.ENOSPC, notes[0])
-        await self._store.batches.written(batch.id)
+        await self._store.batches.written(batch)
         log.info("results_written", batch=batch.id, items=batch.items, seconds=round(self._clock.mono() - began, 3))
 
     async def _write_last_status(self, batch: Batch) -> None:

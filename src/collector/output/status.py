@@ -52,7 +52,7 @@ def snapshot(
         started_at=stamp(started_at),
         now=stamp(now),
         **_range(ends.whole),
-        at_least=any(_more_to_come(batch, store.books, specs) for batch in ongoing),
+        at_least=any(_more_to_come(batch, store, specs) for batch in ongoing),
         jobs=_jobs(store.books.total(), _sum(air)),
         calls_in_the_air=live.calls_in_the_air,
         waiting=tuple(_waiting(wait, store.books, ongoing, air) for wait in live.waiting),
@@ -123,15 +123,15 @@ def _works(books: Books, ongoing: Sequence[Batch], air: Air) -> list[Work]:
     ]
 
 
-def _more_to_come(batch: Batch, books: Books, specs: Mapping[str, Spec]) -> bool:
+def _more_to_come(batch: Batch, store: Store, specs: Mapping[str, Spec]) -> bool:
     """True where a batch owes more than the finish time speaks of: its file is being read, it waits for a person, its
     lists have pages that nobody has counted, or others take their IDs from its items."""
     if batch.state is BatchState.LOADING:
         return True
-    if not books.open_in(batch.id):
+    if not store.books.open_in(batch.id):
         return False
     spec = specs.get(batch.source)
-    rests = batch.state in (BatchState.PAUSED, BatchState.HELD)
+    rests = not store.batches.is_open(batch.id)
     return rests or bool(batch.chain) or (spec is not None and spec.next is not None)
 
 

@@ -13,6 +13,7 @@ from collector.errors import NotLoading
 from collector.model import BatchId, BatchState, Heir, State
 from collector.store.books import Books
 from collector.store.database import Database, Row, Write, json_text
+from collector.store.pauses import Pauses
 
 T = TypeVar("T")
 
@@ -45,6 +46,7 @@ class Batch(msgspec.Struct, frozen=True):
     chain: tuple[str, ...] = ()  # the sources that are to follow it
     granted: bool = False  # somebody said yes to more IDs than `max_children`
     pause_wanted: bool = False  # asked for while it is loading
+    priority: int = 0  # the higher goes first, among the batches of its source
 
     @property
     def folder(self) -> str:
@@ -55,15 +57,15 @@ class Batch(msgspec.Struct, frozen=True):
 _COLUMNS = (
     "id, source, name, origin, file, source_column, device, inode, size, mtime, digest, layout, warnings,"
     " state, line, lines, refused, items, created_at, opened_at, finished_at, written_at,"
-    " parent, chain, granted, pause_wanted"
+    " parent, chain, granted, pause_wanted, priority"
 )
 
 
 class Batches:
     """The batches table and its mirror in memory."""
 
-    def __init__(self, database: Database, books: Books, clock: Clock) -> None:
-        self._database, self._books, self._clock = database, books, clock
+    def __init__(self, database: Database, books: Books, pauses: Pauses, clock: Clock) -> None:
+        self._database, self._books, self._pauses, self._clock = database, books, pauses, clock
         self._known: dict[BatchId, Batch] = {}
         self._ongoing: dict[BatchId, None] = {}
         self._ended: dict[BatchId, None] = {}  # in the order in which they ended
@@ -126,11 +128,11 @@ class Batches:
     def is_open(self, batch: BatchId) -> bool:
         """Whether its jobs are asked."""
         known = self._known.get(batch)
-        return known is not None and known.state is BatchState.OPEN
+        return known is not None and known.state is BatchState.OPEN and not self._pauses.holds(known.source)
 
     def open_of(self, source: str) -> list[Batch]:
         """Those of a source whose jobs are asked, in order."""
-        return [batch for batch in self.ongoing() if batch.source == source and batch.state is BatchState.OPEN]
+        return [batch for batch in self.ongoing() if batch.source == source and self.is_open(batch.id)]
 
     def children(self, batch: BatchId) -> list[Batch]:
         """Those whose IDs come from the items of a batch, in order."""
@@ -223,9 +225,9 @@ class Batches:
             name, chain = _below(parent, heir.source), json_text(heir.chain)
             [child] = await self.change(
                 write,
-                "INSERT INTO batches (source, name, origin, parent, chain, state, created_at, opened_at)"
-                " VALUES (?, ?, 'chain', ?, ?, ?, ?, ?)",
-                (heir.source, name, parent.id, chain, parent.state, born_at, born_at),
+                "INSERT INTO batches (source, name, origin, parent, chain, priority, state, created_at, opened_at)"
+                " VALUES (?, ?, 'chain', ?, ?, ?, ?, ?, ?)",
+                (heir.source, name, parent.id, chain, parent.priority, parent.state, born_at, born_at),
             )
             await self._bear(write, child, heir.heirs)
 
@@ -243,11 +245,11 @@ class Batches:
             _expected(await write.rows(sql, (batch.id,)), batch)
             write.after_commit(lambda: self.drop(batch.id))
 
-    async def written(self, batch: BatchId) -> None:
-        """Its results are in its folder."""
-        sql = "UPDATE batches SET written_at = ? WHERE id = ?"
+    async def written(self, batch: Batch) -> None:
+        """Its results as of its end are in its folder; one that was opened again meanwhile has others to come."""
+        sql = "UPDATE batches SET written_at = ? WHERE id = ? AND finished_at = ?"
         async with self._database.write() as write:
-            await self.change(write, sql, (stamp(self._clock.wall()), batch))
+            await self.change(write, sql, (stamp(self._clock.wall()), batch.id, stamp(batch.finished_at or 0.0)))
 
     def drop(self, batch: BatchId) -> None:
         """The mirror follows a committed removal."""
@@ -261,8 +263,8 @@ class Batches:
 
 def _batch(row: Row) -> Batch:
     (number, source, name, origin, file, column, device, inode, size, mtime, digest, layout, warnings, *rest) = row
-    (state, line, lines, refused, items, created_at, opened_at, finished_at, written_at, *of_chain, pause_wanted) = rest
-    parent, chain, granted = of_chain
+    (state, line, lines, refused, items, created_at, opened_at, finished_at, written_at, *of_chain) = rest
+    parent, chain, granted, pause_wanted, priority = of_chain
     return Batch(
         id=number,
         source=source,
@@ -287,6 +289,7 @@ def _batch(row: Row) -> Batch:
         chain=tuple(_json(chain)),
         granted=bool(granted),
         pause_wanted=bool(pause_wanted),
+        priority=priority,
     )
 
 

@@ -1,12 +1,16 @@
-"""What a person does with a batch and all below it: pause, resume, cancel."""
+"""What a person does with a batch and all below it, with a source, or with everything: pause, resume, cancel, give
+priority."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from collector.clock import Clock, stamp
 from collector.model import BatchId, BatchState, State
+from collector.store.actions import Actions, Order, Target
 from collector.store.batches import Batch, Batches
 from collector.store.books import Books, Entry
 from collector.store.database import Database, json_text
+from collector.store.pauses import Pauses
 
 REASON = "cancelled"
 
@@ -14,34 +18,61 @@ REASON = "cancelled"
 class Control:
     """The transitions of batches that somebody asks for; each returns the batches whose state it changed."""
 
-    def __init__(self, database: Database, books: Books, batches: Batches, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, books: Books, batches: Batches, pauses: Pauses, actions: Actions, clock: Clock
+    ) -> None:
         self._database, self._books, self._batches, self._clock = database, books, batches, clock
+        self._pauses, self._actions = pauses, actions
 
-    async def pause(self, batch: BatchId) -> list[Batch]:
+    async def pause(self, batch: BatchId, who: str = "cli") -> list[Batch]:
         """None of their jobs is asked until a resume; what is being loaded is paused as soon as it is loaded."""
         return await self._change(
+            Order("pause", batch, who),
             "UPDATE batches SET pause_wanted = (state = 'loading'), state = iif(state = 'open', 'paused', state)"
             " WHERE id IN (SELECT value FROM json_each(?))"
             " AND (state = 'open' OR (state = 'loading' AND NOT pause_wanted))",
-            batch,
         )
 
-    async def resume(self, batch: BatchId) -> list[Batch]:
+    async def resume(self, batch: BatchId, who: str = "cli") -> list[Batch]:
         """Their jobs are asked again; for what is held it is the yes."""
         return await self._change(
+            Order("resume", batch, who),
             "UPDATE batches SET granted = (granted OR state = 'held'), pause_wanted = 0,"
             " state = iif(state = 'loading', state, 'open')"
             " WHERE id IN (SELECT value FROM json_each(?))"
             " AND (state IN ('paused', 'held') OR (state = 'loading' AND pause_wanted))",
-            batch,
         )
 
-    async def cancel(self, batch: BatchId) -> list[Batch]:
+    async def pause_source(self, source: str | None, who: str = "cli") -> bool:
+        """Nothing of a source is asked until a resume, None: of any; False where that was so before."""
+        async with self._database.write() as write:
+            new = await self._pauses.add(write, source)
+            await self._actions.note(write, Order("pause", source, who), "paused" if new else "changed nothing")
+        return new
+
+    async def resume_source(self, source: str | None, ended: Sequence[str] = (), who: str = "cli") -> None:
+        """A source is no longer paused, None: none is. `ended` are those whose stop by cause this order ends."""
+        async with self._database.write() as write:
+            lifted = await self._pauses.lift(write, source)
+            outcome = ", ".join([*lifted, *(f"stopped.source.{name}" for name in ended)])
+            await self._actions.note(write, Order("resume", source, who), f"ended {outcome or 'nothing'}")
+
+    async def prioritise(self, target: Target, priority: int, who: str = "cli") -> list[Batch]:
+        """They go before those of their source with a lower priority, and behind those with a higher one."""
+        return await self._change(
+            Order("priority", target, who, {"priority": priority}),
+            "UPDATE batches SET priority = ? WHERE priority <> ?"
+            " AND id IN (SELECT value FROM json_each(?)) AND finished_at IS NULL",
+            priority,
+            priority,
+        )
+
+    async def cancel(self, target: Target, who: str = "cli") -> list[Batch]:
         """They have ended; `end_jobs` then ends those of their jobs that are open."""
         return await self._change(
+            Order("cancel", target, who),
             "UPDATE batches SET state = 'cancelled', pause_wanted = 0, finished_at = ?"
             " WHERE id IN (SELECT value FROM json_each(?)) AND state IN ('loading', 'held', 'open', 'paused')",
-            batch,
             stamp(self._clock.wall()),
         )
 
@@ -82,8 +113,21 @@ class Control:
             await self._books.change(write, deltas)
         return str(rows[-1][0])
 
-    async def _change(self, sql: str, batch: BatchId, *values: object) -> list[Batch]:
+    async def _change(self, order: Order, sql: str, *values: object) -> list[Batch]:
         async with self._database.write() as write:
-            family = [member.id for member in self._batches.family(batch)]
+            family = self._family(order.of)
             changed = await self._batches.change(write, sql, (*values, json_text(family)))
-        return sorted(changed, key=lambda member: family.index(member.id))
+            await self._actions.note(write, order, _outcome(len(changed)))
+        place = {batch: at for at, batch in enumerate(family)}
+        return sorted(changed, key=lambda member: place[member.id])
+
+    def _family(self, target: Target) -> list[BatchId]:
+        """The batches that an order is for, each before its children."""
+        if isinstance(target, int):
+            return [member.id for member in self._batches.family(target)]
+        mine = [batch for batch in self._batches.ongoing() if target in (None, batch.source)]
+        return list(dict.fromkeys(member.id for batch in mine for member in self._batches.family(batch.id)))
+
+
+def _outcome(changed: int) -> str:
+    return f"changed {changed} {'batch' if changed == 1 else 'batches'}" if changed else "changed nothing"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from collector.clock import Clock
 from collector.store import database
+from collector.store.actions import Actions
 from collector.store.backup import Copy, Told
 from collector.store.batches import Batches
 from collector.store.books import Books
@@ -14,7 +15,9 @@ from collector.store.control import Control
 from collector.store.hours import Hours
 from collector.store.items import Items
 from collector.store.jobs import Jobs
+from collector.store.pauses import Pauses
 from collector.store.prune import Prune
+from collector.store.retries import Retries
 from collector.store.views import Views
 
 
@@ -24,9 +27,12 @@ class Store:
     def __init__(self, db: database.Database, clock: Clock) -> None:
         self._database = db
         self.books = Books(db)
-        self.batches = Batches(db, self.books, clock)
+        self.pauses = Pauses(db, clock)
+        self.batches = Batches(db, self.books, self.pauses, clock)
         self.jobs = Jobs(db, self.books, self.batches, clock)
-        self.control = Control(db, self.books, self.batches, clock)
+        self.actions = Actions(clock)
+        self.control = Control(db, self.books, self.batches, self.pauses, self.actions, clock)
+        self.retries = Retries(db, self.books, self.batches, self.actions, clock)
         self.items = Items(db)
         self.hours = Hours(db)
         self.views = Views(db)
@@ -54,6 +60,7 @@ async def opened(path: Path, clock: Clock) -> AsyncIterator[Store]:
     """The store in a database file, made or migrated when needed, with its books in memory."""
     async with database.opened(path) as db:
         store = Store(db, clock)
+        await store.pauses.load()
         await store.batches.load()
         await store.books.load()
         yield store
