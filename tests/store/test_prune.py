@@ -3,12 +3,15 @@
 from pathlib import Path
 
 from collector.clock import Clock
-from collector.model import BatchId, Found, Item, Job, Result
+from collector.model import BatchId, BatchState, Failed, Found, Item, Job, Result, State
 from collector.store import store as stores
+from collector.store.actions import Order
 from collector.store.database import opened
+from collector.store.retries import Choice, Tally
 from collector.store.store import Store
 
 from .conftest import open_batch
+from .test_control import record
 
 LATER = 4_000_000_000.0
 
@@ -39,13 +42,13 @@ async def test_items_that_a_later_batch_names_stay_until_it_goes_too(tmp_path: P
     async with stores.opened(path, Clock()) as store:
         [old] = store.prune.old(1_000_000_000.0, unwritten=False)
         assert (old.batches, old.jobs, old.items, old.stays) == ((1,), 2, 2, None)
-        await store.prune.forget(old)
+        await store.prune.forget(old, LATER)
         removed = [part async for part in store.prune.sweep()]
         assert [sum(getattr(part, name) for part in removed) for name in ("jobs", "items", "kept")] == [2, 1, 1]
         assert [item.job async for page in store.items.found_before(BatchId(2)) for item in page] == ["b"]
         assert sum(store.books.total().values()) == 2
         [second] = store.prune.old(LATER, unwritten=False)
-        await store.prune.forget(second)
+        await store.prune.forget(second, LATER)
         assert [part.items async for part in store.prune.sweep()][-1] == 1
     async with stores.opened(path, Clock()) as store:
         assert [batch.id for batch in store.batches.all()] == [3]
@@ -58,7 +61,7 @@ async def test_what_a_kill_left_is_removed_by_the_next_prune(tmp_path: Path) -> 
     async with stores.opened(path, Clock()) as store:
         await three(store)
         for old in store.prune.old(LATER, unwritten=False):
-            await store.prune.forget(old)
+            await store.prune.forget(old, LATER)
     async with stores.opened(path, Clock()) as store:
         assert [part async for part in store.prune.sweep()]
         assert [part async for part in store.prune.sweep()] == []
@@ -75,3 +78,30 @@ async def test_the_latest_and_those_without_results_stay(store: Store) -> None:
     await open_batch(store, ["1"])
     [old] = store.prune.old(LATER, unwritten=False)
     assert (old.batches, old.stays) == ((1,), None)
+
+
+async def test_a_batch_that_a_retry_opened_meanwhile_is_not_removed(store: Store) -> None:
+    """Between the look and the removal somebody may ask again."""
+    batch = await open_batch(store, ["a"])
+    await record(store, batch, {"a": Failed("http-500", "boom")})
+    await store.batches.written(store.batches.get(batch.id))
+    await open_batch(store, ["b"])
+    [old] = store.prune.old(LATER, unwritten=False)
+    await store.retries.some(batch.id, State.FAILED, Choice(), Tally(Order("retry", batch.id)), 10)
+    assert not await store.prune.forget(old, LATER)
+    assert store.batches.get(batch.id).state is BatchState.OPEN
+    assert store.books.open_in(batch.id) == 1
+
+
+async def test_items_that_went_before_they_were_named_are_asked_for_again(store: Store) -> None:
+    """A prune may come between the look for what is collected and its record; afterwards nobody names what is gone."""
+    await three(store)
+    batch = await open_batch(store, ["a"])
+    assert await store.jobs.collected("posts", ["a"]) == {"a": 1}
+    for old in store.prune.old(LATER, unwritten=False):
+        await store.prune.forget(old, LATER)
+    assert await store.jobs.collected("posts", ["a"]) == {}
+    job = Job(batch.id, "a")
+    await store.jobs.record([Result("posts", (job,), ((job, Found(same_as=BatchId(1))),), at=LATER, sent=False)])
+    [due] = await store.jobs.due(batch.id, 9)
+    assert (due.key, due.attempts, store.books.of(batch.id).open) == ("a", 0, 1)

@@ -153,3 +153,13 @@ async def test_a_large_retry_looks_at_each_row_once(store: Store) -> None:
     async with stores.opened(store.path, Clock()) as fresh:
         assert (await again(fresh, batch.id, Choice((State.GONE,), "rare"), 10_000)).jobs == 1
         assert (await again(fresh, batch.id, Choice((State.GONE,)), 10_000)).jobs == 19_999
+
+
+async def test_a_batch_that_was_pruned_meanwhile_is_left_alone(store: Store) -> None:
+    """A retry that has begun finds nothing there any more."""
+    batch = await open_batch(store, ["1"])
+    await record(store, batch, {"1": Failed("http-500", "boom")})
+    await open_batch(store, ["2"])
+    [old] = store.prune.old(4_000_000_000.0, unwritten=True)
+    assert await store.prune.forget(old, 4_000_000_000.0)
+    assert (await again(store, 1, Choice())).jobs == 0

@@ -81,7 +81,7 @@ class Care:
         await _line(answer, {"old": old})
         try:
             if request.query.get("yes") == "1":
-                async for removed in pruned(self._store, old):
+                async for removed in pruned(self._store, old, before):
                     await _line(answer, {"removed": removed})
             await _line(answer, {"end": True})
         except CollectorError as error:
@@ -115,12 +115,14 @@ class Care:
                 await thread.run(lambda: aside.unlink(missing_ok=True))
 
 
-async def pruned(store: Store, old: Sequence[Old]) -> AsyncIterator[Removed]:
+async def pruned(store: Store, old: Sequence[Old], before: float) -> AsyncIterator[Removed]:
     """Removes what does not stay, and what an earlier prune has left; what each commit removed."""
     going = [family for family in old if family.stays is None]
     for family in going:
-        await store.prune.forget(family)
-        log.info("batch_pruned", batches=family.batches, jobs=family.jobs, items=family.items)
+        if await store.prune.forget(family, before):
+            log.info("batch_pruned", batches=family.batches, jobs=family.jobs, items=family.items)
+        else:
+            log.info("batch_not_pruned", batches=family.batches, why="it was opened again meanwhile")
     async for removed in store.prune.sweep():
         yield removed
 

@@ -100,7 +100,7 @@ async def _lines(config: Config, before: float, yes: bool, force: bool) -> Async
         old = store.prune.old(before, unwritten=force)
         yield {"old": msgspec.to_builtins(old)}
         if yes:
-            async for removed in pruned(store, old):
+            async for removed in pruned(store, old, before):
                 yield {"removed": msgspec.to_builtins(removed)}
 
 

@@ -119,6 +119,8 @@ class Controller:
             for batch in self._store.retries.of(target):
                 before = tally.jobs
                 tally = await self._retry_batch(batch, choice, tally)
+                if not self._store.batches.find(batch.id):
+                    continue  # a prune removed it meanwhile
                 if isinstance(target, int) or tally.jobs > before:
                     told.append(self._retried(batch.id, tally.jobs - before))
             await self._store.retries.end(tally)

@@ -117,6 +117,7 @@ class Jobs:
             # CROSS JOIN keeps this order: the planner would rather read every item of the source.
             "SELECT i.job, min(i.batch) FROM json_each(?) AS asked"
             " CROSS JOIN items AS i ON i.source = ? AND i.job = asked.value"
+            " CROSS JOIN batches AS b ON b.id = i.batch"  # what a prune is removing is not named any more
             " CROSS JOIN jobs AS j ON j.batch = i.batch AND j.key = i.job AND j.state = 'found' AND j.same_as IS NULL"
             " WHERE i.fetched_at >= ? GROUP BY i.job",
             (json_text(list(keys)), source, since),
@@ -145,6 +146,7 @@ class Jobs:
         async with self._database.write() as write:
             standing = await self._standing(write, (job for job, _, _ in asked))
             moved = [entry for entry in asked if _may_move(standing.get((entry[0].batch, entry[0].key)), entry[1])]
+            moved = [self._still_there(entry) for entry in moved]
             moved = [await _ended(write, entry) if _repeats(*entry[:2]) else entry for entry in moved]
             at = stamp(now)
             changes = [self._change(job, outcome, result.source, now, at) for job, outcome, result in moved]
@@ -164,6 +166,13 @@ class Jobs:
             deltas.update(await self._children.born(write, born, now))
             await self._books.change(write, deltas)
             await self._children.finish(write, deltas, now)
+
+    def _still_there(self, entry: Entered) -> Entered:
+        """A job whose items a prune took away since they were looked at is asked after all."""
+        job, outcome, result = entry
+        if isinstance(outcome, Found) and outcome.same_as and not self._batches.find(outcome.same_as):
+            return job, PutOff(0.0, "pruned"), result
+        return entry
 
     async def _standing(self, write: Write, jobs: Iterable[Job]) -> dict[tuple[BatchId, str], tuple[State, str]]:
         rows = await write.rows(

@@ -47,7 +47,7 @@ class Prune:
         found = []
         for root in self._batches.all():
             family = self._batches.family(root.id) if root.parent is None else []
-            if family and all(batch.finished_at is not None and batch.finished_at < before for batch in family):
+            if family and all(_ended(batch, before) for batch in family):
                 found.append(self._old(family, unwritten=unwritten))
         return found
 
@@ -67,16 +67,20 @@ class Prune:
             stays=stays,
         )
 
-    async def forget(self, old: Old) -> None:
-        """Takes a batch with all below it out of the books; durable on return."""
+    async def forget(self, old: Old, before: float) -> bool:
+        """Takes a batch with all below it out of the books; durable on return. False where it has not ended before
+        that time any more: a retry opened it meanwhile."""
         numbers = json_text(old.batches)
         async with self._database.write() as write:
+            if not all(_ended(self._batches.find(batch), before) for batch in old.batches):
+                return False
             await write.change("DELETE FROM batches WHERE id IN (SELECT value FROM json_each(?))", (numbers,))
             await write.change("DELETE FROM counts WHERE batch IN (SELECT value FROM json_each(?))", (numbers,))
             await write.change(
                 "DELETE FROM meta WHERE key IN (SELECT 'hours.batch.' || value FROM json_each(?))", (numbers,)
             )
             write.after_commit(lambda: self._mirror(old.batches))
+        return True
 
     def _mirror(self, gone: Sequence[BatchId]) -> None:
         for batch in reversed(gone):
@@ -148,3 +152,7 @@ class Prune:
                 )
             after = last
             yield Removed(items=removed, kept=len(rows) - removed)
+
+
+def _ended(batch: Batch | None, before: float) -> bool:
+    return batch is not None and batch.finished_at is not None and batch.finished_at < before

@@ -74,7 +74,7 @@ class Retries:
     async def _again(self, batch: BatchId, state: State, chosen: list[str], tally: Tally) -> Tally:
         keys = json_text(chosen)
         async with self._database.write() as write:
-            if not _may(self._batches.get(batch)):
+            if not _may(self._batches.find(batch)):
                 return msgspec.structs.replace(tally, after=None)
             ended = await write.rows(
                 "SELECT coalesce(j.reason, ''), count(*) FROM json_each(?) AS o"
@@ -113,8 +113,9 @@ class Retries:
         return msgspec.structs.replace(tally, jobs=total)
 
 
-def _may(batch: Batch) -> bool:
-    return batch.state not in (BatchState.CANCELLED, BatchState.LOADING)
+def _may(batch: Batch | None) -> bool:
+    """None: a prune removed it meanwhile."""
+    return batch is not None and batch.state not in (BatchState.CANCELLED, BatchState.LOADING)
 
 
 def _outcome(jobs: int) -> str:
