@@ -227,3 +227,9 @@ def test_a_secret_is_masked_within_json_too(told: Callable[[object], str | bytes
     body = told({"key": f"your key {secret}"})
     masked = Mask([secret]).masked(body.encode() if isinstance(body, str) else body)
     assert json.loads(masked) == {"key": "your key ***"}
+
+
+@pytest.mark.parametrize("echo", [r"a\/b+c\\d", r"a\u002Fb\u002bc\u005cd", "a%2fb%2Bc%5cd", r"a/b\u002Bc\d"])
+def test_a_secret_is_masked_however_its_signs_are_escaped(echo: str) -> None:
+    """Some escape `/` or `+` within JSON, and percent-encode in lower case."""
+    assert Mask([r"a/b+c\d"]).masked(f"key {echo}!".encode()) == b"key ***!"

@@ -33,7 +33,6 @@ from collector.sources.request import Endpoint, Request
 from collector.sources.words import BROKEN
 
 _TOLD_HEADER = re.compile(r"(x-)?rate-?limit(-.*)?|retry-after|date|content-type|link|location", re.IGNORECASE)
-_ESCAPE = re.compile(r"\\(?:u00([0-7][0-9a-fA-F])|(.))")
 _MOST_TEXT, _MOST_LINES = 3_000, 60  # of the body
 _MOST_ITEMS = 5  # of one ID
 
@@ -63,12 +62,7 @@ class Trial:
         return replace(self, request=request, sent=sent, got=got, error=error, at=at)
 
     def masked(self, text: str) -> str:
-        """What an API said, without our secrets: some repeat the URL or a header, and write `/` or `+` as an escape."""
-        plain = _ESCAPE.sub(_read_plainly, text)
-        masked = self._masked(plain)
-        return text if masked == plain else masked
-
-    def _masked(self, text: str) -> str:
+        """What an API said, without our secrets: some repeat the URL or a header."""
         return self.endpoint.masked(text.encode()).decode(errors="replace")
 
 
@@ -137,12 +131,6 @@ def _pretty(body: bytes) -> str:
         return msgspec.json.format(body, indent=2).decode()
     except BROKEN:
         return body.decode(errors="replace")
-
-
-def _read_plainly(escape: re.Match[str]) -> str:
-    """The character that an escape of JSON stands for, where it can stand for itself."""
-    char = "/" if escape[2] == "/" else chr(int(escape[1] or "0", 16))
-    return char if char.isprintable() and char not in '"\\' else escape[0]
 
 
 def _became(trial: Trial, reading: Reading) -> Iterator[dict[str, Any]]:

@@ -1,9 +1,8 @@
 """What must not show in words that are kept: the secrets of a source, and its tokens."""
 
-import json
+import re
 from collections import deque
 from collections.abc import Iterable
-from urllib.parse import quote
 
 from collector.sources.words import slug
 
@@ -32,8 +31,7 @@ class Mask:
     def masked(self, body: bytes) -> bytes:
         """A body without the secrets: some servers repeat the URL or a header."""
         for value in (*self._secrets, *self.tokens):
-            for form in _forms(value):
-                body = body.replace(form.encode(), b"***")
+            body = re.sub(b"".join(map(_anyhow, value)), b"***", body)
         return body
 
     def words(self, reason: str, detail: str) -> dict[str, str]:
@@ -44,7 +42,10 @@ class Mask:
         return {"reason": "masked" if told else reason, "detail": self.masked(detail.encode()).decode()}
 
 
-def _forms(value: str) -> set[str]:
-    """A text as it may stand in an answer: as it is, percent-encoded, within JSON."""
-    within_json = {json.dumps(value, ensure_ascii=escaped)[1:-1] for escaped in (True, False)}
-    return {value, quote(value, safe=""), *within_json}
+def _anyhow(char: str) -> bytes:
+    """A pattern for a character as it may stand in an answer: as it is, percent-encoded, or escaped within JSON."""
+    plain, units = re.escape(char.encode()), char.encode("utf-16-be").hex()
+    percent = "".join(f"%{byte:02x}" for byte in char.encode())
+    escaped = "".join(rf"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+    forms = [plain, *(f"(?i:{form})".encode() for form in (percent, escaped))]
+    return b"(?:%b)" % b"|".join([*forms, rb"\\" + plain] if char in '"\\/' else forms)
