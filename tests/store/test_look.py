@@ -43,6 +43,18 @@ async def test_while_the_service_works_its_last_commit_is_seen(store: Store) -> 
         assert (look.open_jobs("users"), look.has_items("users")) == (0, False)
 
 
+async def test_what_a_prune_is_removing_is_not_collected(store: Store) -> None:
+    """Its rows go after its batch, at the next prune where a kill came between; the service asks for it anew, and so
+    `plan` counts it."""
+    await collect(store)
+    async with store._database.write() as write:
+        await write.change("DELETE FROM batches")
+    with looking(store.path) as look:
+        assert look
+        assert list(look.collected("posts", ["1"])) == []
+    assert await store.jobs.collected("posts", ["1"]) == {}
+
+
 async def test_an_empty_file_is_no_database(tmp_path: Path) -> None:
     """A disk that was full, or a `touch`: the next start begins it, and until then nothing is known."""
     path = tmp_path / "collector.db"

@@ -20,6 +20,11 @@ T = TypeVar("T")
 _LONGEST_STEM = 120  # bytes
 
 
+def folder_of(number: int, name: str) -> str:
+    """The name of a batch's folder in `batches/`."""
+    return f"{number:04d}-{name}"
+
+
 class Batch(msgspec.Struct, frozen=True):
     """IDs that came in together for one source."""
 
@@ -51,7 +56,7 @@ class Batch(msgspec.Struct, frozen=True):
     @property
     def folder(self) -> str:
         """The name of its folder in `batches/`."""
-        return f"{self.id:04d}-{self.name}"
+        return folder_of(self.id, self.name)
 
 
 _COLUMNS = (

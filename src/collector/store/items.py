@@ -13,6 +13,17 @@ _PAGE_BYTES = 4_000_000
 _LINE = 100  # bytes that a line of found.jsonl has beside the object
 
 
+# Which of some IDs (a JSON list) found jobs of a source have items for, fetched since a time. CROSS JOIN keeps this
+# order: the planner would rather read every item of the source. What a prune is removing has no row in `batches` any
+# more, and a job that names another batch for its items may have some of them only.
+COLLECTED = (
+    "FROM json_each(?) AS asked CROSS JOIN items AS i ON i.source = ? AND i.job = asked.value"
+    " CROSS JOIN batches AS b ON b.id = i.batch"
+    " CROSS JOIN jobs AS j ON j.batch = i.batch AND j.key = i.job AND j.state = 'found' AND j.same_as IS NULL"
+    " WHERE i.fetched_at >= ?"
+)
+
+
 class FoundItem(msgspec.Struct, frozen=True):
     """One stored object."""
 
@@ -37,6 +48,20 @@ class NotFound(msgspec.Struct, frozen=True):
 def page_size(lengths: Sequence[int]) -> int:
     """How many items the next page may have, by the lengths of those of the last one."""
     return max(1, min(_PAGE, _PAGE_BYTES * len(lengths) // (sum(lengths) + 1))) if lengths else _FIRST_PAGE
+
+
+def of_pairs(cells: str = "") -> tuple[str, str]:
+    """The statements for items of IDs in batches: the rest of the first ID's behind a key, and those of the others in
+    their order; `cells` are further columns."""
+    columns = f"SELECT i.job, i.key, i.fetched_at, NULL, i.body{cells} FROM"
+    # The rest of a list is found by the index: passing over what was read would take ever longer.
+    rest = f"{columns} items AS i WHERE batch = ? AND job = ? AND key > ? ORDER BY key LIMIT ?"
+    # The order is that of the loops, which both hints fix: a sort would read every body first.
+    behind = (
+        f"{columns} json_each(?) AS asked CROSS JOIN items AS i INDEXED BY items_once"
+        " ON i.batch = asked.value ->> 1 AND i.job = asked.value ->> 0 LIMIT ?"
+    )
+    return rest, behind
 
 
 class Items:
@@ -74,17 +99,9 @@ class Items:
     async def _of_pairs(self, pairs: Sequence[Row], after: str, most: int) -> list[FoundItem]:
         """Items of IDs in batches, in the order of the pairs; of the first those behind an item."""
         [(job, batch), *others] = pairs
-        columns = "i.job, i.key, i.fetched_at, NULL, i.body"
-        rows = await self._database.read(
-            f"SELECT {columns} FROM items AS i WHERE batch = ? AND job = ? AND key > ? ORDER BY key LIMIT ?",
-            (batch, job, after, most),
-        )
-        rows += await self._database.read(
-            # The order is that of the loops, which both hints fix: a sort would read every body first.
-            f"SELECT {columns} FROM json_each(?) AS asked CROSS JOIN items AS i INDEXED BY items_once"
-            " ON i.batch = asked.value ->> 1 AND i.job = asked.value ->> 0 LIMIT ?",
-            (json_text(others), most - len(rows)),
-        )
+        rest, behind = of_pairs()
+        rows = await self._database.read(rest, (batch, job, after, most))
+        rows += await self._database.read(behind, (json_text(others), most - len(rows)))
         return [FoundItem(*row) for row in rows]
 
     async def of_job(self, batch: BatchId, key: str) -> AsyncIterator[list[Item]]:

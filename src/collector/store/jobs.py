@@ -31,6 +31,7 @@ from collector.store.batches import Batches
 from collector.store.books import Books, Entry
 from collector.store.children import Children
 from collector.store.database import Database, Row, Write, json_text
+from collector.store.items import COLLECTED
 
 LONGEST_DELAY = 300.0  # seconds; a row due later than this was written while the clock was wrong
 LOOK_FAR = 60.0  # seconds between two looks for such rows, where rows that may be due days ahead lie among them
@@ -111,16 +112,9 @@ class Jobs:
         return due_at if due_at is None else str(due_at)
 
     async def collected(self, source: str, keys: Sequence[str], since: str = "") -> dict[str, BatchId]:
-        """Which of the keys a found job of this source has items for, fetched since then, and in which batch. One that
-        names another batch for its items may have some of them only."""
+        """Which of the keys a found job of this source has items for, fetched since then, and in which batch."""
         rows = await self._database.read(
-            # CROSS JOIN keeps this order: the planner would rather read every item of the source.
-            "SELECT i.job, min(i.batch) FROM json_each(?) AS asked"
-            " CROSS JOIN items AS i ON i.source = ? AND i.job = asked.value"
-            " CROSS JOIN batches AS b ON b.id = i.batch"  # what a prune is removing is not named any more
-            " CROSS JOIN jobs AS j ON j.batch = i.batch AND j.key = i.job AND j.state = 'found' AND j.same_as IS NULL"
-            " WHERE i.fetched_at >= ? GROUP BY i.job",
-            (json_text(list(keys)), source, since),
+            f"SELECT i.job, min(i.batch) {COLLECTED} GROUP BY i.job", (json_text(list(keys)), source, since)
         )
         return {key: BatchId(batch) for key, batch in rows}
 
@@ -145,8 +139,11 @@ class Jobs:
         asked = list(last.values())  # one for each job, even if a caller's fault brings two
         async with self._database.write() as write:
             standing = await self._standing(write, (job for job, _, _ in asked))
-            moved = [entry for entry in asked if _may_move(standing.get((entry[0].batch, entry[0].key)), entry[1])]
-            moved = [self._still_there(entry) for entry in moved]
+            moved = [
+                self._still_there(entry)
+                for entry in asked
+                if _may_move(standing.get((entry[0].batch, entry[0].key)), entry[1])
+            ]
             moved = [await _ended(write, entry) if _repeats(*entry[:2]) else entry for entry in moved]
             at = stamp(now)
             changes = [self._change(job, outcome, result.source, now, at) for job, outcome, result in moved]

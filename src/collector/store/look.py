@@ -12,8 +12,9 @@ import msgspec
 
 from collector.errors import StoreBusy, StoreError
 from collector.model import BatchId, BatchState
+from collector.store.batches import folder_of
 from collector.store.database import OURS, PASSING, Row, json_text
-from collector.store.items import FoundItem, page_size
+from collector.store.items import COLLECTED, FoundItem, of_pairs, page_size
 from collector.store.views import own_text
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ class BatchSeen(msgspec.Struct, frozen=True):
     @property
     def folder(self) -> str:
         """The name of its folder in `batches/`."""
-        return f"{self.id:04d}-{self.name}"
+        return folder_of(self.id, self.name)
 
 
 class ItemSeen(FoundItem, frozen=True):
@@ -72,10 +73,7 @@ class Look:
         ordered = sorted(set(keys))  # in the order of the index
         for start in range(0, len(ordered), _AT_ONCE):
             rows = self._connection.execute(
-                "SELECT DISTINCT i.job FROM json_each(?) AS asked"
-                " CROSS JOIN items AS i ON i.source = ? AND i.job = asked.value"
-                " CROSS JOIN jobs AS j ON j.batch = i.batch AND j.key = i.job AND j.state = 'found'"
-                " AND j.same_as IS NULL WHERE i.fetched_at >= ?",
+                f"SELECT DISTINCT i.job {COLLECTED}",
                 (json_text(ordered[start : start + _AT_ONCE]), source, since),
             ).fetchall()
             yield from (key for (key,) in rows)
@@ -83,7 +81,7 @@ class Look:
     def batches(self, most: int) -> list[str]:
         """The folder names of the latest batches, the last one first."""
         rows = self._connection.execute("SELECT id, name FROM batches ORDER BY id DESC LIMIT ?", (most,))
-        return [f"{number:04d}-{name}" for number, name in rows.fetchall()]
+        return [folder_of(number, name) for number, name in rows.fetchall()]
 
     def batch(self, number: int) -> BatchSeen | None:
         """One batch with its books, or None where there is none of that number."""
@@ -121,16 +119,9 @@ class Look:
 
     def items_of(self, pairs: Sequence[Pair], paths: Sequence[str], after: str | None, most: int) -> list[ItemSeen]:
         """Items of IDs in batches, in the order of the pairs; of the first those behind an item, None: all."""
-        chosen = f"SELECT i.job, i.key, i.fetched_at, NULL, i.body{_cells(paths)} FROM"
         [(job, batch), *others] = pairs
-        # The rest of a list is found by the index: passing over what was read would take ever longer.
-        rest = f"{chosen} items AS i WHERE batch = ? AND job = ? AND key > ? ORDER BY key LIMIT ?"
+        rest, behind = of_pairs(_cells(paths))
         rows = self._connection.execute(rest, (batch, job, after or "", most)).fetchall()
-        # The order is that of the loops, which both hints fix: a sort would read every body first.
-        behind = (
-            f"{chosen} json_each(?) AS asked CROSS JOIN items AS i INDEXED BY items_once"
-            " ON i.batch = asked.value ->> 1 AND i.job = asked.value ->> 0 LIMIT ?"
-        )
         asked = json_text(others)
         return _items(rows + self._connection.execute(behind, (asked, most - len(rows))).fetchall())
 
