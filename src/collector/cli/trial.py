@@ -30,6 +30,7 @@ from collector.sources.answer import (
     Unreadable,
 )
 from collector.sources.request import Endpoint, Request
+from collector.sources.ruling import ruling
 from collector.sources.words import BROKEN
 
 _TOLD_HEADER = re.compile(r"(x-)?rate-?limit(-.*)?|retry-after|date|content-type|link|location", re.IGNORECASE)
@@ -71,9 +72,9 @@ def facts(trial: Trial, service: str | None) -> dict[str, Any]:
     got, waits = trial.got, False
     reading: Reading
     if got is not None:
-        status = heard(got.status, answer.rule(trial.endpoint.spec, got, trial.keys))
-        waits = freeze.signal(status, headers.read(got.headers, trial.at)) is Signal.WAIT
-        reading = answer.read(trial.endpoint.spec, trial.keys, got)
+        fits = ruling(trial.endpoint.spec, trial.keys, got.status, got.body)
+        waits = freeze.signal(heard(got.status, fits), headers.read(got.headers, trial.at)) is Signal.WAIT
+        reading = answer.read_by(fits, trial.endpoint.spec, trial.keys, got)
     else:
         assert trial.error is not None
         reading = without_answer(trial.error)

@@ -22,6 +22,7 @@ from collector.sources.answer import Answer, Faulty, Good, Missing, Reading, Ref
 from collector.sources.http import Client
 from collector.sources.request import Endpoint
 from collector.sources.rules import Do
+from collector.sources.ruling import Ruling, ruling
 
 _LIMIT_HEADER = re.compile(r"(x-)?rate-?limit(-.*)?|retry-after|date", re.IGNORECASE)
 
@@ -127,10 +128,11 @@ class Consumer:
             raise
         else:
             self._lane.trouble = None  # what left was written down
-            ruled = answer.rule(self._lane.endpoint.spec, got, call.keys)
-            if permit.answered(heard(got.status, ruled), got.headers) is Signal.WAIT:
+            fits = ruling(self._lane.endpoint.spec, call.keys, got.status, got.body)
+            if permit.answered(heard(got.status, fits), got.headers) is Signal.WAIT:
                 return await self._told_to_wait(call, got, began, waits)
-            await self._read(call, got, permit, began, was_closed=was_closed)
+            reading = answer.read_by(fits, self._lane.endpoint.spec, call.keys, got)
+            await self._read(call, got, _masked(reading, self._lane.endpoint), permit, began, was_closed=was_closed)
         finally:
             self._lane.taken.landed()
         return True
@@ -148,9 +150,9 @@ class Consumer:
         await self._record(result)
         return False
 
-    async def _read(self, call: Call, got: Answer, permit: Permit, began: float, *, was_closed: bool) -> None:
-        endpoint = self._lane.endpoint
-        reading = _masked(answer.read(endpoint.spec, call.keys, got), endpoint)
+    async def _read(
+        self, call: Call, got: Answer, reading: Reading, permit: Permit, began: float, *, was_closed: bool
+    ) -> None:
         permit.returned(reading.returned if isinstance(reading, Good) else None)
         verdict = self._weigh(call, reading, was_closed=was_closed)
         attempt = self._attempt(got.status, got.headers, verdict.reason, began) if verdict.reason else None
@@ -204,9 +206,9 @@ def _masked(reading: Reading, endpoint: Endpoint) -> Reading:
     return msgspec.structs.replace(reading, gone=masked)
 
 
-def heard(status: int, ruled: Do | None) -> int:
+def heard(status: int, fits: Ruling | None) -> int:
     """The status as the budget hears it: an `on` rule says what is a wait and what is none."""
-    match ruled:
+    match fits and fits.do:
         case None:
             return status
         case Do.WAIT:

@@ -101,7 +101,11 @@ def rule(spec: Spec, answer: Answer, keys: tuple[str, ...] = ()) -> Do | None:
 
 def read(spec: Spec, keys: tuple[str, ...], answer: Answer) -> Reading:
     """What an answer says of the IDs that were asked for. A wait (429 and its like) is settled before."""
-    fits = ruling(spec, keys, answer.status, answer.body)
+    return read_by(ruling(spec, keys, answer.status, answer.body), spec, keys, answer)
+
+
+def read_by(fits: Ruling | None, spec: Spec, keys: tuple[str, ...], answer: Answer) -> Reading:
+    """The same where it is known which rule fits: a body is not looked into for that a second time."""
     return _plainly(spec, keys, answer) if fits is None else _by_rule(spec, keys, answer, fits)
 
 
