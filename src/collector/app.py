@@ -119,8 +119,8 @@ class App:
         config, clock, workers = self.config, self.clock, Workers()
         stack.callback(_leave, workers)  # once all else is closed
         log.info("starting", version=__version__, sqlite=sqlite3.sqlite_version, root=str(config.root))
-        self._store = await stack.enter_async_context(stores.opened(config.root / "collector.db", clock))
-        self._ledger = Ledger.open(config.root / "budgets.log", clock, config.service.consumers)
+        self._store = await stack.enter_async_context(stores.opened(config.database, clock))
+        self._ledger = Ledger.open(config.ledger, clock, config.service.consumers)
         stack.callback(self._ledger.close)
         self._hash_key = await self._store.hash_key()
         client = await stack.enter_async_context(Client())

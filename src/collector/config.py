@@ -128,6 +128,16 @@ class Config:
         return self.root / "rejected"
 
     @property
+    def database(self) -> Path:
+        """Everything that is kept, but for the ledger."""
+        return self.root / "collector.db"
+
+    @property
+    def ledger(self) -> Path:
+        """What was sent, for the limits."""
+        return self.root / "budgets.log"
+
+    @property
     def control(self) -> Path:
         """The command line's socket."""
         return self.root / "control.sock"

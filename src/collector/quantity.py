@@ -25,8 +25,9 @@ def size(text: str) -> int:
 
 
 def things(number: int, thing: str) -> str:
-    """So many of something for people: `1 call`, `2,000 calls`."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+    """So many of something for people: `1 call`, `2,000 calls`, `3 batches`."""
+    more = "es" if thing.endswith("ch") else "s"
+    return f"{number:,} {thing}{'' if number == 1 else more}"
 
 
 def _amount(text: str, units: dict[str, float] | dict[str, int], expected: str) -> float:

@@ -43,7 +43,7 @@ async def _ordered(config: Config, path: str) -> tuple[int, Any]:
 async def _serving(config: Config) -> AsyncIterator[Controller]:
     """The orders of a service that asks nothing, at its control socket."""
     clock = Clock()
-    async with stores.opened(config.root / "collector.db", clock) as store:
+    async with stores.opened(config.database, clock) as store:
         controller = Controller(store, _nobody, _nobody, lambda: None, clock)
 
         def sources() -> dict[str, SourceLive]:

@@ -121,7 +121,7 @@ def _folders(config: Config) -> Iterator[Finding]:
             yield Finding("wrong" if folder.exists() else "look", "folder", text)
         elif (found := _writable("folder", folder)).grade != "ok" or folder == config.watch:
             yield found
-    for file in (config.root / "collector.db", config.root / "budgets.log"):
+    for file in (config.database, config.ledger):
         if file.exists() and not os.access(file, os.R_OK | os.W_OK):
             yield Finding("wrong", "file", f"{file} cannot be written by this user: give it to the service's user")
 
@@ -137,7 +137,7 @@ def _writable(what: str, folder: Path) -> Finding:
 def _disk(config: Config) -> Iterator[Finding]:
     there = next(folder for folder in (config.root, *config.root.parents) if folder.exists())
     free = shutil.disk_usage(there).free
-    database = config.root / "collector.db"
+    database = config.database
     size = database.stat().st_size if database.exists() else 0
     text = f"{free / 1e9:,.1f} GB free in {there}, collector.db has {size / 1e9:,.1f} GB"
     if free < _SCARCE:
@@ -179,7 +179,7 @@ def _clock(config: Config) -> Iterator[Finding]:
 
     yield from _year()
     try:
-        last = latest((config.root / "budgets.log").read_bytes().split(b"\n"))
+        last = latest(config.ledger.read_bytes().split(b"\n"))
     except OSError:
         return
     if last is not None and (ahead := last - time.time()) > _AHEAD:

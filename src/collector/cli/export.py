@@ -76,7 +76,7 @@ def _known(config: Config, text: str) -> BatchSeen:
     def look_up(look: Look) -> tuple[BatchSeen | None, list[str]]:
         return look.batch(int(given[1])) if given else None, look.batches(_TOLD)
 
-    found, folders = seen(config.root / "collector.db", look_up)
+    found, folders = seen(config.database, look_up)
     if found is None or ("-" in name and name != found.folder):
         latest = ", ".join(folders) or "none"
         raise UsageError(f"no batch {text!r}; give its number or the name of its folder (the latest: {latest})")
@@ -126,7 +126,7 @@ def _items(config: Config, known: BatchSeen, table: Table | None, add: Add) -> i
     written = 0
     if table is not None:
         add(table.head())
-    for page in found(config.root / "collector.db", known.id, table.paths if table else ()):
+    for page in found(config.database, known.id, table.paths if table else ()):
         add(found_lines(page) if table is None else table.lines(page))
         written += len(page)
     return written

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +13,7 @@ import click
 from collector.cli import option
 from collector.errors import CollectorError, ConfigError, Problem, UsageError
 from collector.host import lock
+from collector.quantity import things
 
 _DONE = {"pause": "paused", "resume": "resumed", "cancel": "cancelled"}
 _TODO = {verb: verb for verb in _DONE} | {"priority": "put first or last"}
@@ -35,12 +36,7 @@ def pause(batches: tuple[str, ...], source: str | None, every: bool, config_path
     BATCH is its number, or the name of its folder.
     """
     one_target("is to be paused", batches, source, every)
-    if batches:
-        _order(config_path, "pause", paths("pause", batches, None), as_json)
-        return
-    [path] = paths("pause", (), source)
-    told = ordered(config_path, path)
-    option.say(as_json, told, _paused(told))
+    _order_any(config_path, "pause", batches, source, _paused, as_json)
 
 
 @click.command()
@@ -56,12 +52,7 @@ def resume(batches: tuple[str, ...], source: str | None, every: bool, config_pat
     yes that it waits for.
     """
     one_target("is to go on", batches, source, every)
-    if batches:
-        _order(config_path, "resume", paths("resume", batches, None), as_json)
-        return
-    [path] = paths("resume", (), source)
-    told = ordered(config_path, path)
-    option.say(as_json, told, _resumed(told))
+    _order_any(config_path, "resume", batches, source, _resumed, as_json)
 
 
 @click.command()
@@ -120,6 +111,23 @@ def one_target(question: str, batches: Sequence[str], source: str | None, every:
         raise UsageError(f"what {question}? Give a BATCH, --source S, or --all")
 
 
+def _order_any(
+    config_path: Path | None,
+    verb: str,
+    batches: Sequence[str],
+    source: str | None,
+    in_words: Callable[[dict[str, Any]], str],
+    as_json: bool,
+) -> None:
+    """An order for batches, or for a source or every one, which stand for themselves and not for their batches."""
+    if batches:
+        _order(config_path, verb, paths(verb, batches, None), as_json)
+        return
+    [path] = paths(verb, (), source)
+    told = ordered(config_path, path)
+    option.say(as_json, told, in_words(told))
+
+
 def _order(config_path: Path | None, verb: str, posts: Iterable[str], as_json: bool) -> None:
     """One order after the other; where one is refused, those before it were carried out and are told."""
     done: list[dict[str, Any]] = []
@@ -143,7 +151,7 @@ def stood(verb: str, family: Sequence[dict[str, Any]]) -> Iterator[str]:
     first, *others = family
     below = [batch for batch in others if batch["parent"] is not None]
     changed = sum(batch["changed"] for batch in below)
-    also = f"; {changed} {'batch' if changed == 1 else 'batches'} below it too" if first["changed"] and changed else ""
+    also = f"; {things(changed, 'batch')} below it too" if first["changed"] and changed else ""
     yield f"{_outcome(verb, first)}{also if below == others else ''}"
     yield from (f"{'  ' if batch in below else ''}{_outcome(verb, batch)}" for batch in others)
 
@@ -195,7 +203,7 @@ def _ordered(config_path: Path | None, path: str, patience: float | None = None)
         return control.order(config, path, patience or control.PATIENCE)
     except control.NotRunning:
         # What was never collected has nothing to be ordered, and a reload is of a service.
-        if path == "/reload" or not (config.root / "collector.db").exists() or lock.holder(config.root):
+        if path == "/reload" or not config.database.exists() or lock.holder(config.root):
             raise
     from collector.cli import alone
 

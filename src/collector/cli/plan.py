@@ -99,7 +99,7 @@ def _read(config: Config, source: str, path: Path, column: str | int | None) -> 
 
     known = _Known()
     try:
-        with looking(config.root / "collector.db") as look:
+        with looking(config.database) as look:
             if look is None:
                 return _previewed(config, source, path, column, None), known
             known.open = look.open_jobs(source)

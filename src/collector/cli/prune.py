@@ -79,7 +79,7 @@ def _alone(config: Config, before: float, yes: bool, force: bool) -> Iterator[di
 
     from collector.host import lock
 
-    if not (config.root / "collector.db").is_file():
+    if not config.database.is_file():
         raise CollectorError(f"nothing to prune: there is no {config.root / 'collector.db'}")
     with lock.hold(config.root):
         yield from asyncio.run(_all(_lines(config, before, yes, force)))
@@ -96,7 +96,7 @@ async def _lines(config: Config, before: float, yes: bool, force: bool) -> Async
     from collector.clock import Clock
     from collector.store import store as stores
 
-    async with stores.opened(config.root / "collector.db", Clock()) as store:
+    async with stores.opened(config.database, Clock()) as store:
         old = store.prune.old(before, unwritten=force)
         yield {"old": msgspec.to_builtins(old)}
         if yes:
@@ -116,11 +116,11 @@ def _told(old: list[dict[str, Any]], removed: Counter[str], age: str, *, done: b
     folders = sum(len(family["folders"]) for family in going)
     if not done:
         what = "`--yes` removes them" if going else "nothing to remove"
-        ended = f"{folders} {'batch' if folders == 1 else 'batches'} ended more than {age} ago and may go; {what}"
+        ended = f"{things(folders, 'batch')} ended more than {age} ago and may go; {what}"
         yield ended if going else what
         return
     kept = f"; {things(removed['kept'], 'item')} stay, which later batches name as theirs" if removed["kept"] else ""
-    count = f"{folders} {'batch' if folders == 1 else 'batches'}"
-    yield f"removed {count}, {things(removed['jobs'], 'ID')}, {things(removed['items'], 'item')}{kept}"
+    size = f"{things(removed['jobs'], 'ID')}, {things(removed['items'], 'item')}"
+    yield f"removed {things(folders, 'batch')}, {size}{kept}"
     if going:
         yield "their folders in batches/ are still there; collector.db keeps its size and uses the room again"

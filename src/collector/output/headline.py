@@ -33,12 +33,9 @@ def _ill(snapshot: Snapshot) -> list[str]:
 def _work(snapshot: Snapshot) -> list[str]:
     owed, ongoing = snapshot.jobs.open, [batch.state for batch in snapshot.batches if batch.finished_at is None]
     parts = [f"{owed:,} of {things(snapshot.jobs.total, 'ID')} open"] if owed else []
-    parts += [_batches(ongoing.count(state), state) for state in ("loading", "held", "paused") if state in ongoing]
+    states = [state for state in ("loading", "held", "paused") if state in ongoing]
+    parts += [f"{things(ongoing.count(state), 'batch')} {state}" for state in states]
     return parts or ["nothing to do"]
-
-
-def _batches(number: int, state: str) -> str:
-    return f"{number} batch{'' if number == 1 else 'es'} {state}"
 
 
 def _wait(wait: Waiting, now: datetime, zone: tzinfo | None) -> str:

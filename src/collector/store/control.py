@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from collector.clock import Clock, stamp
 from collector.model import BatchId, BatchState, State
+from collector.quantity import things
 from collector.store.actions import Actions, Order, Target
 from collector.store.batches import Batch, Batches
 from collector.store.books import Books, Entry
@@ -130,4 +131,4 @@ class Control:
 
 
 def _outcome(changed: int) -> str:
-    return f"changed {changed} {'batch' if changed == 1 else 'batches'}" if changed else "changed nothing"
+    return f"changed {things(changed, 'batch')}" if changed else "changed nothing"
