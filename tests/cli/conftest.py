@@ -1,6 +1,7 @@
 """A folder with a configuration, and the command line called in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -8,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from collector.cli.main import cli
+from tests.service import Service, service
 
 Run: TypeAlias = Callable[..., Result]
 
@@ -18,6 +20,17 @@ url = "https://api.example.org/posts/{id}"
 [source.users]
 url = "https://api.example.org/users/{id}"
 """
+
+
+@contextmanager
+def unanswered(folder: Path, ids: Sequence[str]) -> Iterator[Service]:
+    """A service that runs, and whose API is not there: the IDs of batch 1 stay open."""
+    with service(folder, "http://127.0.0.1:9") as made:
+        made.start()
+        made.until("ready")
+        made.drop("ids.txt", ids)
+        made.until("batch_opened")
+        yield made
 
 
 @pytest.fixture

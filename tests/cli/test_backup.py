@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from collector.store.backup import check
-from tests.service import Service, service
+from tests.service import Service
 
-from .conftest import Run
+from .conftest import Run, unanswered
 
 IDS = [str(number) for number in range(1000, 1100)]
 
@@ -21,11 +21,7 @@ IDS = [str(number) for number in range(1000, 1100)]
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Service]:
     """A service that took in a batch and cannot ask for it; it runs."""
-    with service(tmp_path, "http://127.0.0.1:9") as made:
-        made.start()
-        made.until("ready")
-        made.drop("ids.txt", IDS)
-        made.until("batch_opened")
+    with unanswered(tmp_path, IDS) as made:
         yield made
 
 

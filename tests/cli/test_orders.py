@@ -9,21 +9,16 @@ import pytest
 
 from collector.cli.orders import stood
 from collector.host import lock
-from tests.service import Service, service
+from tests.service import Service
 
-from .conftest import Run
+from .conftest import Run, unanswered
 
 IDS = [str(number) for number in range(1000, 1010)]
 
 
-@pytest.fixture
-def unanswered(tmp_path: Path) -> Iterator[Service]:
-    """A service whose API is not there: the IDs of batch 1 stay open."""
-    with service(tmp_path, "http://127.0.0.1:9") as made:
-        made.start()
-        made.until("ready")
-        made.drop("ids.txt", IDS)
-        made.until("batch_opened")
+@pytest.fixture(name="unanswered")
+def _unanswered(tmp_path: Path) -> Iterator[Service]:
+    with unanswered(tmp_path, IDS) as made:
         yield made
 
 

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from collector.errors import StoreBusy
-from collector.intake import files, loader
+from collector.intake import files
 from collector.model import BatchState
 from tests.intake.house import House, house, lines, numbers
 
@@ -171,16 +171,6 @@ async def test_a_column_that_was_asked_for_is_read(tmp_path: Path) -> None:
         assert batch is not None
         assert batch.column == "b"
         assert (await home.keys(batch))[0] == "100000050"
-
-
-async def test_a_slow_disk_makes_the_commits_smaller_and_a_quick_one_larger_again(tmp_path: Path) -> None:
-    """No commit holds other writers up for long, and none is smaller than pays."""
-    async with house(tmp_path) as home:
-        sizes = []
-        for seconds in (0.2, 0.2, 0.2, 0.2, 0.2, 0.001, 0.001):
-            home.loader._adapt(loader.MOST_AT_ONCE, seconds)
-            sizes.append(home.loader._at_once)
-        assert sizes == [5_000, 2_500, 1_250, 1_000, 1_000, 2_000, 4_000]
 
 
 def watched(home: House, patch: pytest.MonkeyPatch, failure: type[Exception] | None = None) -> asyncio.Event:

@@ -12,11 +12,11 @@ from collector.errors import StoreBusy
 from collector.model import BatchId
 from collector.store.actions import Order, Target
 from collector.store.batches import Batch
+from collector.store.portion import Portion
 from collector.store.retries import Choice, Tally
 from collector.store.store import Store
 
-MOST_AT_ONCE, LEAST_AT_ONCE = 10_000, 500  # jobs in a commit; below the least the disk's own time counts for more
-LONGEST_COMMIT = 0.05  # seconds that whoever else writes may have to wait
+LEAST_AT_ONCE = 500  # jobs in a commit
 FIRST_WAIT, LONGEST_WAIT = 0.25, 60.0  # seconds between tries while the store is busy
 
 log = structlog.get_logger()
@@ -48,7 +48,7 @@ class Controller:
         self._recall = recall  # told the source of one that no longer is
         self._ended = ended  # told when a batch has ended
         self._wake = asyncio.Event()
-        self._at_once = MOST_AT_ONCE
+        self._portion = Portion(LEAST_AT_ONCE)
 
     def find(self, named: str) -> Batch | None:
         """The batch that a number or the name of its folder means."""
@@ -134,8 +134,9 @@ class Controller:
             tally = msgspec.structs.replace(tally, after="")
             while tally.after is not None and self._store.retries.waiting(batch.id, state, choice):
                 at, before = self._clock.mono(), tally.jobs
-                tally = await self._store.retries.some(batch.id, state, choice, tally, self._at_once)
-                self._adapt(self._clock.mono() - at)
+                most = self._portion.rows
+                tally = await self._store.retries.some(batch.id, state, choice, tally, most)
+                self._portion.took(most, self._clock.mono() - at)
                 if tally.jobs > before:
                     self._opened(batch.source)
         return tally
@@ -161,19 +162,14 @@ class Controller:
         began, after, jobs = self._clock.mono(), "", self._store.books.open_in(batch.id)
         while self._store.books.open_in(batch.id):
             at = self._clock.mono()
-            last = await self._patiently(lambda: self._store.control.end_jobs(batch.id, after, self._at_once))  # noqa: B023 # awaited at once
+            most = self._portion.rows
+            last = await self._patiently(lambda: self._store.control.end_jobs(batch.id, after, most))  # noqa: B023 # awaited at once
             if last is None and not after:
                 break  # an answer ended the last ones meanwhile
-            self._adapt(self._clock.mono() - at)
+            self._portion.took(most, self._clock.mono() - at)
             after = last or ""
         log.info("jobs_cancelled", batch=batch.id, jobs=jobs, seconds=round(self._clock.mono() - began, 3))
         self._ended()
-
-    def _adapt(self, seconds: float) -> None:
-        if seconds > LONGEST_COMMIT:
-            self._at_once = max(self._at_once // 2, LEAST_AT_ONCE)
-        elif seconds < LONGEST_COMMIT / 3:
-            self._at_once = min(self._at_once * 2, MOST_AT_ONCE)
 
     async def _patiently(self, work: Callable[[], Awaitable[str | None]]) -> str | None:
         """The work's result, however long the store cannot be written to."""

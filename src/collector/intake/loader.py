@@ -28,11 +28,10 @@ from collector.sources import chain
 from collector.sources.plan import plan
 from collector.sources.spec import Spec
 from collector.store.batches import Batch
+from collector.store.portion import Portion
 from collector.store.store import Store
 
-MOST_AT_ONCE = 10_000  # keys in a commit
-LEAST_AT_ONCE = 1_000  # below it the disk's own time counts for more than the rows
-LONGEST_COMMIT = 0.05  # seconds that whoever else writes may have to wait
+LEAST_AT_ONCE = 1_000  # keys in a commit
 FIRST_WAIT, LONGEST_WAIT = 0.25, 60.0  # seconds between tries while the store is busy
 REJECTED_SHOWN = 5
 
@@ -53,7 +52,7 @@ class Loader:
     def __init__(self, config: Config, store: Store, clock: Clock, opened: Callable[[str], None]) -> None:
         self._config, self._store, self._clock, self._opened = config, store, clock, opened
         self._one_at_a_time = asyncio.Lock()
-        self._at_once = MOST_AT_ONCE
+        self._portion = Portion(LEAST_AT_ONCE)
         self._rejected: deque[Trouble] = deque(maxlen=REJECTED_SHOWN)
         self._stuck: dict[int, Trouble] = {}  # by batch: why its loading does not go on
         self._busy: Trouble | None = None
@@ -222,7 +221,7 @@ class Loader:
         """One chunk in parts that are written quickly; the line moves on with the last of them only."""
         start = 0
         while True:
-            part = chunk.keys[start : start + self._at_once]
+            part = chunk.keys[start : start + self._portion.rows]
             start += len(part)
             last = start >= len(chunk.keys)
             line = chunk.line if last else batch.line
@@ -230,15 +229,9 @@ class Loader:
             # In the table's own order: a file in no order is taken in nearly twice as fast.
             ordered = sorted(part)
             batch, _ = await self._patiently(partial(self._store.batches.load_chunk, batch, ordered, line))
-            self._adapt(len(part), self._clock.mono() - began)
+            self._portion.took(len(part), self._clock.mono() - began)
             if last:
                 return batch
-
-    def _adapt(self, keys: int, seconds: float) -> None:
-        if seconds > LONGEST_COMMIT:
-            self._at_once = max(min(keys, self._at_once) // 2, LEAST_AT_ONCE)
-        elif seconds < LONGEST_COMMIT / 3:
-            self._at_once = min(self._at_once * 2, MOST_AT_ONCE)
 
     def _receipt(self, batch: Batch, reading: Reading) -> Receipt:
         reader = reading.reader
