@@ -122,3 +122,26 @@ async def test_status_keeps_the_form_that_scripts_rely_on(tmp_path: Path) -> Non
             assert status["sources"] == {"posts": {"state": "running", "why": None}}
             assert set(status["time"]) == {"posts"}
             assert set(status["time"]["posts"]) <= {why.value for why in Why}
+
+
+async def test_a_start_after_a_kill_says_so_and_one_after_a_stop_does_not(tmp_path: Path) -> None:
+    """Where only warnings are read, a restart in the night is among them; the last windows are told at the stop."""
+    async with StandIn(quick()) as api:
+        with service(tmp_path, api.url, more="pack = 5") as run:
+            run.start()
+            await asyncio.to_thread(run.until, "ready")
+            run.kill()
+            run.start()
+            cut_off = await asyncio.to_thread(run.until, "last_run_was_cut_off")
+            assert cut_off["level"] == "warning"
+            run.drop("ids.txt", IDS)
+            await asyncio.to_thread(run.until, "results_written")
+            run.terminate()
+            passed = await asyncio.to_thread(run.until, "window_passed")
+            assert (passed["source"], passed["calls"], passed["found"], passed["open"]) == ("posts", 8, 40, 0)
+            assert await asyncio.to_thread(run.ended) == 0
+            run.start()
+            await asyncio.to_thread(run.until, "ready")
+            run.terminate()
+            assert await asyncio.to_thread(run.ended) == 0
+            assert run.log.read_text().count("last_run_was_cut_off") == 1

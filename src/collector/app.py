@@ -20,9 +20,10 @@ from collector.clock import Clock
 from collector.config import Config
 from collector.dispatch.controller import Controller
 from collector.dispatch.crew import Crew, end
+from collector.dispatch.diary import Diary
 from collector.dispatch.dispatcher import Dispatcher
 from collector.dispatch.timekeeper import Timekeeper
-from collector.errors import CollectorError
+from collector.errors import CollectorError, StoreBusy
 from collector.host import lock
 from collector.host.loop import Complaints
 from collector.host.systemd import Herald, Manager, watchdog
@@ -120,6 +121,7 @@ class App:
         stack.callback(_leave, workers)  # once all else is closed
         log.info("starting", version=__version__, sqlite=sqlite3.sqlite_version, root=str(config.root))
         self._store = await stack.enter_async_context(stores.opened(config.database, clock))
+        await self._begin()
         self._ledger = Ledger.open(config.ledger, clock, config.service.consumers)
         stack.callback(self._ledger.close)
         self._hash_key = await self._store.hash_key()
@@ -138,12 +140,28 @@ class App:
         await self._views.make()
         kept = await self._store.hours.load()
         self._timekeeper = Timekeeper(kept, self._store, self._dispatcher, self._ledger, clock)
+        self._diary = Diary(self._dispatcher, self._store, lambda: self.config.sources, self._timekeeper.totals, clock)
         admin = partial(application, self.snapshot, self._health)
         orders = Orders(
             self._dispatcher.sources, self._dispatcher.resume, self._reloader.ask, self._controller, Care(self._store)
         )
         await stack.enter_async_context(controlled(admin(None, orders), config.control))
         self.admin_url = await stack.enter_async_context(listening(admin(frozenset(config.admin.hosts)), config.admin))
+
+    async def _begin(self) -> None:
+        try:
+            since = await self._store.begun(self.started_at)
+        except StoreBusy as error:
+            log.warning("beginning_not_noted", why=str(error))
+            return
+        if since:
+            log.warning("last_run_was_cut_off", since=since, what="nothing is lost: what was in the air is asked again")
+
+    async def _end(self) -> None:
+        try:
+            await self._store.ended()
+        except StoreBusy as error:
+            log.warning("end_not_noted", why=str(error))
 
     def _declare(self) -> None:
         """Tells the ledger and dispatch what the sources are, at the start and at each reload."""
@@ -193,6 +211,7 @@ class App:
             timekeeper = group.create_task(self._timekeeper.run())
             controller = group.create_task(self._controller.run())
             views = group.create_task(self._views.run())
+            diary = group.create_task(self._diary.run())
             self._crew.begin(group.create_task)
             taking = [group.create_task(self._reloader.run()), group.create_task(self._watcher.run())]
             self.ready.set()
@@ -205,8 +224,10 @@ class App:
             await self._crew.stop_feeding()
             await self._crew.land(self.config.service.grace)
             await self._record_the_last()
-            await end([controller, folder, recorder, timekeeper, views, herald])
+            await end([controller, folder, recorder, timekeeper, views, diary, herald])
+            self._diary.look(last=True)
             await self._timekeeper.close()
+            await self._end()
 
     def _herald(self) -> Herald:
         waits = watchdog(os.environ, os.getpid())

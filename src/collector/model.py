@@ -252,6 +252,30 @@ class Progress(msgspec.Struct, frozen=True):
     due: float = 0.0  # wall time by which all that was put off is due; 0 where nothing was
 
 
+class Tally(msgspec.Struct, frozen=True):
+    """What a source did since the start of the service; no number ever goes down."""
+
+    answered: int = 0  # calls that said something of their IDs
+    waited: int = 0  # calls that were told to wait
+    failed: int = 0  # calls that broke, or whose answer was none
+    found: int = 0  # jobs
+    gone: int = 0
+    lost: int = 0  # jobs that are invalid or have failed
+    put_off: int = 0  # jobs that were asked and are to be asked again
+    items: int = 0
+
+    @property
+    def calls(self) -> int:
+        """All that were sent."""
+        return self.answered + self.waited + self.failed
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(*(mine + its for mine, its in zip(*map(msgspec.structs.astuple, (self, other)), strict=True)))
+
+    def __sub__(self, other: "Tally") -> "Tally":
+        return Tally(*(mine - its for mine, its in zip(*map(msgspec.structs.astuple, (self, other)), strict=True)))
+
+
 class Doing(msgspec.Struct, frozen=True):
     """What a run of a Python source says that it does."""
 

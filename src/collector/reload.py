@@ -102,7 +102,8 @@ class Reloader:
             found, root=before.root, admin=before.admin, modules={**found.modules, **before.modules}
         )
         self._apply(self._running)
-        log.info("config_reloaded", changed=list(changed))
+        # What was refused before is told of where only warnings are read.
+        (log.warning if self._trouble else log.info)("config_reloaded", changed=list(changed))
         self._trouble = None
         if gone:
             log.warning("limits_removed", limits=list(gone))

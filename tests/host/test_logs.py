@@ -101,3 +101,46 @@ print(stream.getvalue())
     told = said(code)
     assert "ValueError: dead" in told
     assert "hidden-value" not in told
+
+
+JOURNAL = """
+import os
+end = os.fstat(sys.stderr.fileno())
+os.environ["JOURNAL_STREAM"] = f"{end.st_dev}:{end.st_ino}"
+logs.configure()
+"""
+
+
+def test_a_line_of_the_journal_begins_with_its_priority() -> None:
+    """So that `journalctl -p warning` knows which lines to show; a traceback is part of its line."""
+    code = (
+        JOURNAL
+        + """
+log.info("a"); log.warning("b"); log.error("c")
+try:
+    raise ValueError("two\\nlines")
+except ValueError:
+    log.exception("d")
+logging.getLogger("aiosqlite").warning("e")
+"""
+    )
+    first = [line[:3] for line in said(code).splitlines()]
+    assert first == ["<6>", "<4>", "<3>", "<3>", "<4>"]
+
+
+def test_a_redirect_to_a_file_has_no_priorities() -> None:
+    """$JOURNAL_STREAM stays what it was when somebody redirects the log of a service."""
+    [line] = said("logs.configure(); log.warning('b')", JOURNAL_STREAM="8:1").splitlines()
+    assert json.loads(line)["event"] == "b"
+
+
+def test_lines_alike_are_told_once_a_second_with_their_number() -> None:
+    """Of a library too."""
+    code = """
+logs.configure()
+for n in range(50):
+    log.warning("refused", n=n)
+    logging.getLogger("x").error("y")
+"""
+    told = [(line["event"], line.get("n"), line.get("left_out")) for line in lines(code)]
+    assert told == [("refused", 0, None), ("x", None, None), ("refused", 49, 48), ("x", None, 48)]

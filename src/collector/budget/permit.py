@@ -146,12 +146,12 @@ class Permit:
         for pool in self._pools:
             if pool.freeze.scout_returned(sent_at):
                 pool.keep_freeze()
-                log.info("budget_thawed", budget=pool.name)
+                log.warning("budget_thawed", budget=pool.name)
         if line.bound:
             line.pace.clean()
             if line.freeze.scout_returned(sent_at):
                 line.keep_freeze()
-                log.info("budget_thawed", budget=line.name)
+                log.warning("budget_thawed", budget=line.name)
         if self._pools and self._pool_spoken_of(said):
             return
         self._heard, spent = line.hear(said, sent_at, self._marks)

@@ -160,11 +160,14 @@ class Consumer:
 
     def _weigh(self, call: Call, reading: Reading, *, was_closed: bool) -> Verdict:
         lane = self._lane
+        away = not lane.breaker.closed
         verdict = self._judge.weigh(call, reading, asyncio.get_running_loop().time(), was_closed=was_closed)
         if verdict.reason is not None and not isinstance(reading, Good):
             log.info("call_failed", source=lane.name, reason=verdict.reason, detail=reading.detail, ids=len(call.keys))
         if verdict.opened:
-            log.warning("origin_is_down", origin=lane.breaker.origin, reason=verdict.reason)
+            log.warning("origin_is_down", origin=lane.breaker.origin, source=lane.name, reason=verdict.reason)
+        if away and lane.breaker.closed:
+            log.warning("origin_is_back", origin=lane.breaker.origin, source=lane.name)
         if verdict.shrunk is not None:
             log.warning("answers_are_cut_short", source=lane.name, pack=verdict.shrunk)
         self._stop_by(verdict)

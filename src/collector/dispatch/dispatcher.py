@@ -24,7 +24,7 @@ from collector.dispatch.taken import Taken
 from collector.host.pulse import Pulse
 from collector.host.secret import Secret
 from collector.host.workers import Workers
-from collector.model import BatchId, Doing, Progress, SourceLive, State, Trouble
+from collector.model import BatchId, Doing, Progress, SourceLive, State, Tally, Trouble
 from collector.sources.http import Client
 from collector.sources.request import Endpoint
 from collector.sources.spec import Spec
@@ -99,7 +99,7 @@ class Dispatcher:
             return False
         team.judge.resume(ever_good=_ever_good(self._store, source))
         team.lane.resume()
-        log.info("source_resumed", source=source)
+        log.warning("source_resumed", source=source)
         return True
 
     def opened(self, source: str) -> None:
@@ -167,6 +167,10 @@ class Dispatcher:
     def progress(self) -> dict[str, Progress]:
         """What the calls of each source came to so far."""
         return {name: team.lane.taken.progress for name, team in self._teams.items()}
+
+    def tallies(self) -> dict[str, Tally]:
+        """What each source did since the start, over its declarations."""
+        return {name: taken.tally for name, taken in self._taken.items()}
 
     def sources(self) -> dict[str, SourceLive]:
         """Each source's state, and why it is so."""

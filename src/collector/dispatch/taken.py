@@ -7,7 +7,20 @@ from contextlib import suppress
 
 import msgspec
 
-from collector.model import BatchId, Call, Found, Job, MorePages, Progress, PutOff, Result, State
+from collector.model import (
+    BatchId,
+    Call,
+    Found,
+    Gone,
+    Job,
+    MorePages,
+    Outcome,
+    Progress,
+    PutOff,
+    Result,
+    State,
+    Tally,
+)
 
 
 class Taken:
@@ -19,6 +32,7 @@ class Taken:
         self.flying: Counter[tuple[BatchId, State]] = Counter()  # jobs of calls sent and not yet recorded
         self.calls = 0  # sent and not yet answered
         self.progress = Progress()
+        self.tally = Tally()
         self.freed = 0  # how often jobs have left the memory
         self._pack = 1  # IDs in a full call
         self._given_back: set[BatchId] = set()
@@ -63,6 +77,7 @@ class Taken:
         """What a call came to, before its jobs leave the memory. Calls that are unfilled since nothing more is there
         say nothing of those to come; one that was told to wait was sent too."""
         outcomes = [outcome for _, outcome in result.outcomes]
+        self.tally += _tallied(result, outcomes)
         delays = [outcome.delay for outcome in outcomes if isinstance(outcome, PutOff)]
         unsettled = len(delays) + sum(isinstance(outcome, MorePages) for outcome in outcomes)
         known = self.progress
@@ -99,6 +114,22 @@ class Taken:
         """The batches of which jobs were given back since this was asked last."""
         batches, self._given_back = self._given_back, set()
         return batches
+
+
+def _tallied(result: Result, outcomes: list[Outcome]) -> Tally:
+    kinds = Counter(map(type, outcomes))
+    found, gone = kinds[Found], kinds[Gone]
+    put_off = kinds[PutOff] + kinds[MorePages]
+    return Tally(
+        answered=int(result.sent and result.attempt is None),
+        waited=int(not result.sent and result.attempt is not None),
+        failed=int(result.sent and result.attempt is not None),
+        found=found,
+        gone=gone,
+        lost=len(outcomes) - found - gone - put_off,
+        put_off=put_off,
+        items=sum(len(outcome.items) for outcome in outcomes if isinstance(outcome, Found | MorePages)),
+    )
 
 
 def _places(jobs: tuple[Job, ...]) -> Counter[tuple[BatchId, State]]:

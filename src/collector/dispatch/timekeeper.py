@@ -66,6 +66,8 @@ class Timekeeper:
                 log.warning("hours_not_written", why=str(error))
             self._trouble = True
         else:
+            if self._trouble:
+                log.warning("hours_written_again")
             self._trouble = False
 
     async def close(self) -> None:

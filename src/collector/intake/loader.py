@@ -334,7 +334,7 @@ class Loader:
                 wait = min(2 * wait, LONGEST_WAIT)
                 continue
             if self._busy is not None:
-                log.info("loading_goes_on_after_waiting")
+                log.warning("loading_goes_on_after_waiting")
                 self._busy = None
             return done
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from collector.clock import Clock
+from collector.clock import Clock, stamp
 from collector.store import database
 from collector.store.actions import Actions
 from collector.store.backup import Copy, Told
@@ -46,6 +46,18 @@ class Store:
     def copied(self, target: Path, told: Told) -> Copy:
         """A copy that is to be run in a thread, and to its end before the store is closed."""
         return Copy(self._database.lent(), target, told, gently=True)
+
+    async def begun(self, now: float) -> str | None:
+        """Notes that a service is at work; since when one was, as a stamp, that did not come to an orderly end."""
+        async with self._database.write() as write:
+            rows = await write.rows("SELECT value FROM meta WHERE key = 'at_work_since'")
+            await write.change("INSERT OR REPLACE INTO meta VALUES ('at_work_since', ?)", (stamp(now),))
+        return next((since for (since,) in rows), None)
+
+    async def ended(self) -> None:
+        """The service has come to an orderly end."""
+        async with self._database.write() as write:
+            await write.change("DELETE FROM meta WHERE key = 'at_work_since'")
 
     async def hash_key(self) -> bytes:
         """A random key of this database's own, under which secrets are hashed to name a budget."""
