@@ -45,6 +45,7 @@ VARIES = {
     r"\b\d+\.\d+\.\d+\b": "VERSION",
     r"(?<=seconds=)\d+(\.\d+)?(e-\d+)?": "SECONDS",
     r"(?<=process )\d+": "PID",
+    r"(?<=time=)\{.*\}": "SHARES",
     r"(?<=\ntime x_posts: ).*(\n  .*)*": "SHARES",
 }
 
