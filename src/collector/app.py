@@ -19,6 +19,7 @@ from collector.budget.ledger import Ledger
 from collector.clock import Clock
 from collector.config import Config
 from collector.dispatch.controller import Controller
+from collector.dispatch.course import Course
 from collector.dispatch.crew import Crew, end
 from collector.dispatch.diary import Diary
 from collector.dispatch.dispatcher import Dispatcher
@@ -140,7 +141,11 @@ class App:
         await self._views.make()
         kept = await self._store.hours.load()
         self._timekeeper = Timekeeper(kept, self._store, self._dispatcher, self._ledger, clock)
-        self._diary = Diary(self._dispatcher, self._store, lambda: self.config.sources, self._timekeeper.totals, clock)
+        self._course = Course(self._store.minutes, self._dispatcher.tallies, clock)
+        await self._course.load()
+        self._diary = Diary(
+            self._dispatcher, self._store, lambda: self.config.sources, self._timekeeper.totals, self._course, clock
+        )
         admin = partial(application, self.snapshot, self._health)
         orders = Orders(
             self._dispatcher.sources, self._dispatcher.resume, self._reloader.ask, self._controller, Care(self._store)
@@ -225,7 +230,7 @@ class App:
             await self._crew.land(self.config.service.grace)
             await self._record_the_last()
             await end([controller, folder, recorder, timekeeper, views, diary, herald])
-            self._diary.look(last=True)
+            await self._diary.close()
             await self._timekeeper.close()
             await self._end()
 

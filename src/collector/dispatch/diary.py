@@ -1,4 +1,4 @@
-"""The actor that logs what each source did, a line a window."""
+"""The actor that keeps a diary: a line of the log a window for each source, and the course of each minute."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -8,6 +8,7 @@ import structlog
 
 from collector.budget.limit import Limit
 from collector.clock import Clock
+from collector.dispatch.course import Course
 from collector.dispatch.dispatcher import Dispatcher
 from collector.model import Tally, Why
 from collector.sources.spec import Spec
@@ -29,17 +30,25 @@ class Diary:
         store: Store,
         specs: Callable[[], Mapping[str, Spec]],
         time: Callable[[], Mapping[str, Mapping[Why, float]]],
+        course: Course,
         clock: Clock,
     ) -> None:
         self._dispatcher, self._store, self._specs, self._time, self._clock = dispatcher, store, specs, time, clock
+        self._course = course
         self._before: dict[str, tuple[float, Tally, Mapping[Why, float]]] = {}
         self.look()
 
     async def run(self) -> None:
         """Looks until it is cancelled."""
         while True:
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(EVERY - self._clock.wall() % EVERY)  # to the end of the minute
             self.look()
+            await self._course.note()
+
+    async def close(self) -> None:
+        """The last look and the last minute."""
+        self.look(last=True)
+        await self._course.note()
 
     def look(self, *, last: bool = False) -> None:
         """Tells of every source whose window is over; of the last ones, all."""

@@ -1,7 +1,7 @@
 """The books: how many jobs of each batch stand in each state, in the table and mirrored in memory."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 
@@ -71,6 +71,11 @@ class Books:
     def waiting(self, batch: BatchId, state: State, reason: str) -> int:
         """Jobs of a batch in one state for one reason."""
         return self._entries.get(batch, Counter())[state, reason]
+
+    def reasons(self, states: Collection[State]) -> Iterator[tuple[Entry, int]]:
+        """Every count of jobs in one of these states."""
+        for batch, entries in self._entries.items():
+            yield from (((batch, *entry), jobs) for entry, jobs in entries.items() if jobs and entry[0] in states)
 
     def total(self) -> Mapping[State, int]:
         """Jobs of every batch by state."""

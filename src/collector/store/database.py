@@ -163,14 +163,14 @@ async def _prepare(writer: aiosqlite.Connection, path: Path) -> None:
     [(tables,)] = await writer.execute_fetchall("SELECT count(*) FROM sqlite_schema")
     if (version or tables) and application != OURS:
         raise StoreError(f"{path} is a database of another program: move it away, or name another `root`")
-    migrations = _migrations()
-    if version > len(migrations):
+    if version > newest():
         raise StoreError(
-            f"{path} was written by a newer collector (schema {version}; this one knows {len(migrations)}): "
+            f"{path} was written by a newer collector (schema {version}; this one knows {newest()}): "
             "install that version again, or restore a backup"
         )
-    for number, sql in migrations[version:]:
-        await _migrate(writer, number, sql)
+    for number, sql in _migrations():
+        if number > version:
+            await _migrate(writer, number, sql)
 
 
 async def _migrate(writer: aiosqlite.Connection, number: int, sql: str) -> None:
@@ -184,7 +184,7 @@ async def _migrate(writer: aiosqlite.Connection, number: int, sql: str) -> None:
 
 def newest() -> int:
     """The schema that this version makes."""
-    return len(_migrations())
+    return _migrations()[-1][0]
 
 
 def _migrations() -> list[tuple[int, str]]:
