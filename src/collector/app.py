@@ -6,6 +6,7 @@ import signal
 import sqlite3
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -13,8 +14,10 @@ import structlog
 from collector import __version__
 from collector.admin.app import application
 from collector.admin.care import Care
+from collector.admin.guard import Guard
 from collector.admin.listen import controlled, listening
 from collector.admin.orders import Orders
+from collector.admin.session import Session
 from collector.budget.ledger import Ledger
 from collector.clock import Clock
 from collector.config import Config
@@ -25,9 +28,10 @@ from collector.dispatch.diary import Diary
 from collector.dispatch.dispatcher import Dispatcher
 from collector.dispatch.timekeeper import Timekeeper
 from collector.errors import CollectorError, StoreBusy
-from collector.host import lock
+from collector.host import lock, thread
 from collector.host.loop import Complaints
 from collector.host.systemd import Herald, Manager, watchdog
+from collector.host.token import kept
 from collector.host.workers import Workers
 from collector.intake.loader import Loader
 from collector.intake.watcher import Watcher
@@ -146,12 +150,22 @@ class App:
         self._diary = Diary(
             self._dispatcher, self._store, lambda: self.config.sources, self._timekeeper.totals, self._course, clock
         )
+        await self._serve(stack)
+
+    async def _serve(self, stack: AsyncExitStack) -> None:
+        """The HTTP interface: all of it for the control socket, and for who has the token."""
+        config = self.config
         admin = partial(application, self.snapshot, self._health)
         orders = Orders(
             self._dispatcher.sources, self._dispatcher.resume, self._reloader.ask, self._controller, Care(self._store)
         )
         await stack.enter_async_context(controlled(admin(None, orders), config.control))
-        self.admin_url = await stack.enter_async_context(listening(admin(frozenset(config.admin.hosts)), config.admin))
+        if config.admin.listen == "off":
+            return
+        token = config.token or await thread.run(lambda: kept(config.token_file))
+        guard = Guard(Session(token, self.clock), config.own_hosts, config.admin.allow_remote)
+        own = admin(guard, replace(orders, care=None, who="http"))
+        self.admin_url = await stack.enter_async_context(listening(own, config.admin))
 
     async def _begin(self) -> None:
         try:

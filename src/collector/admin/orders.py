@@ -1,4 +1,4 @@
-"""What the command line orders through the control socket; nobody else may in this version."""
+"""What is ordered, by the command line through the control socket or over HTTP."""
 
 import asyncio
 import re
@@ -32,7 +32,8 @@ class Orders:
     resume: Callable[[str], bool]
     reload: Callable[[], "asyncio.Future[Reloaded | None]"]
     batches: Controller
-    care: Care
+    care: Care | None = None  # where these orders are taken too
+    who: str = "cli"  # or http: as whom `actions` names whoever asks here
 
     def routes(self) -> list[web.RouteDef]:
         """Their paths."""
@@ -47,7 +48,7 @@ class Orders:
             *_everywhere("cancel", self.cancel),
             *_everywhere("retry", self.retry),
             *_everywhere("priority", self.prioritise),
-            *self.care.routes(),
+            *(self.care.routes() if self.care else []),
         ]
 
     async def resume_all(self, _: web.Request) -> web.Response:
@@ -62,7 +63,7 @@ class Orders:
     async def _resumed(self, source: str | None, sources: Mapping[str, SourceLive]) -> web.Response:
         stopped = [name for name, live in sources.items() if live.state == "stopped"]
         try:
-            resumed = {*await self.batches.resume_sources(source, sources, stopped)}
+            resumed = {*await self.batches.resume_sources(source, sources, stopped, self.who)}
         except StoreBusy as error:
             return _not_done(error)
         resumed |= {name for name in sources if self.resume(name)}
@@ -80,7 +81,7 @@ class Orders:
 
     async def _paused(self, source: str | None, sources: Iterable[str]) -> web.Response:
         try:
-            paused = await self.batches.pause_sources(source, sources)
+            paused = await self.batches.pause_sources(source, sources, self.who)
         except StoreBusy as error:
             return _not_done(error)
         return reply.json(Paused(tuple(paused), tuple(name for name in sources if name not in paused)))
@@ -95,30 +96,30 @@ class Orders:
     async def pause_batch(self, request: web.Request) -> web.Response:
         """No more of its jobs are asked, nor of those below it."""
         batch = self._batch(request)
-        return self._no_batch(request) if batch is None else await _done(self.batches.pause(batch), stood)
+        return self._no_batch(request) if batch is None else await _done(self.batches.pause(batch, self.who), stood)
 
     async def resume_batch(self, request: web.Request) -> web.Response:
         """They are asked again; where it was held that is the yes."""
         batch = self._batch(request)
-        return self._no_batch(request) if batch is None else await _done(self.batches.resume(batch), stood)
+        return self._no_batch(request) if batch is None else await _done(self.batches.resume(batch, self.who), stood)
 
     async def cancel(self, request: web.Request) -> web.Response:
         """They have ended, and so have those below them."""
-        return await self._ordered(request, self.batches.cancel, stood)
+        return await self._ordered(request, lambda target: self.batches.cancel(target, self.who), stood)
 
     async def prioritise(self, request: web.Request) -> web.Response:
         """They go before those of their source with a lower priority."""
         to = request.query.get("to", "")
         if not _PRIORITY.fullmatch(to):
             return reply.refusal(400, "`to` is the priority: a whole number of six digits at most; all begin with 0")
-        return await self._ordered(request, lambda target: self.batches.prioritise(target, int(to)), stood)
+        return await self._ordered(request, lambda target: self.batches.prioritise(target, int(to), self.who), stood)
 
     async def retry(self, request: web.Request) -> web.Response:
         """What has ended without being found is asked again, of them and those below them."""
         choice = _choice(request.query.getall("state", []), request.query.get("reason"))
         if choice is None:
             return reply.refusal(400, f"`state` is one or more of {', '.join(RETRIED)}, with commas between them")
-        return await self._ordered(request, lambda target: self.batches.retry(target, choice), again)
+        return await self._ordered(request, lambda target: self.batches.retry(target, choice, self.who), again)
 
     async def _ordered(
         self,

@@ -16,9 +16,15 @@ class Part:
         self._path, self._beside = path, path.with_name(f".{path.name}.part")
         self._file: BufferedWriter | None = None
 
-    def begin(self) -> None:
-        """Opens it, empty even when an earlier process left something."""
-        self._file = self._beside.open("wb")
+    def begin(self, mode: int | None = None) -> None:
+        """Opens it, empty even when an earlier process left something; with a `mode`, nobody else ever read it."""
+        if mode is None:
+            self._file = self._beside.open("wb")
+            return
+        self._beside.unlink(missing_ok=True)
+        handle = os.open(self._beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._file = os.fdopen(handle, "wb")
+        os.fchmod(handle, mode)  # whatever the umask says
 
     def add(self, data: bytes) -> None:
         """Writes behind what is there."""
@@ -46,11 +52,11 @@ class Part:
 
 
 @contextmanager
-def whole(path: Path, *, durable: bool = True) -> Iterator[Part]:
+def whole(path: Path, *, durable: bool = True, mode: int | None = None) -> Iterator[Part]:
     """A part to add to; on leaving the file is there, or nothing of it."""
     part = Part(path)
     try:
-        part.begin()
+        part.begin(mode)
         yield part
         part.settle(durable=durable)
     except BaseException:
