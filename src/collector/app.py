@@ -17,6 +17,7 @@ from collector.admin.care import Care
 from collector.admin.guard import Guard
 from collector.admin.listen import controlled, listening
 from collector.admin.orders import Orders
+from collector.admin.pages import Pages
 from collector.admin.session import Session
 from collector.budget.ledger import Ledger
 from collector.clock import Clock
@@ -162,9 +163,12 @@ class App:
         await stack.enter_async_context(controlled(admin(None, orders), config.control))
         if config.admin.listen == "off":
             return
-        token = config.token or await thread.run(lambda: kept(config.token_file))
+        token = config.token
+        if token is None:
+            token = await thread.run(lambda: kept(config.token_file))
         guard = Guard(Session(token, self.clock), config.own_hosts, config.admin.allow_remote)
-        own = admin(guard, replace(orders, care=None, who="http"))
+        pages = Pages(self.snapshot, lambda: self.config, self._course.recent, self._store)
+        own = admin(guard, replace(orders, care=None, who="http"), pages)
         self.admin_url = await stack.enter_async_context(listening(own, config.admin))
 
     async def _begin(self) -> None:

@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from collector.admin import reply
 from collector.admin.api import Api
+from collector.admin.browser import for_browsers
 from collector.admin.guard import Guard
 from collector.admin.reply import refusal
 from collector.output.health import Health
@@ -32,7 +33,7 @@ def application(
     """The application; without a guard it is the one of the control socket, which no browser reaches."""
     middlewares: list[Middleware] = [in_json]
     if guard:
-        middlewares.append(guard.middleware())
+        middlewares = [for_browsers, in_json, guard.middleware()]
         parts = (guard, *parts)
     app = web.Application(middlewares=middlewares, client_max_size=_LARGEST)
     app.on_response_prepare.append(_with_headers)

@@ -18,6 +18,7 @@ from collector.admin.session import Session
 LOOPBACK = frozenset({"127.0.0.1", "[::1]", "localhost"})
 OPEN = frozenset({"/status", "/healthz", "/metrics"})  # without the token, unless others than this machine may ask
 LOGIN = "/login"
+STATIC = "/static/"
 DELAY = 0.5  # seconds that the answer to a wrong token takes
 MOST_WRONG = 20  # wrong tokens waiting for their answer; more are told at once to come later
 
@@ -56,7 +57,7 @@ class Guard:
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
             if refused := self._foreign(request):
                 return refused
-            if request.path == LOGIN or (request.path in OPEN and not self.remote) or self._is_known(request):
+            if _is_login(request.path) or (request.path in OPEN and not self.remote) or self._is_known(request):
                 return await handler(request)
             if hdrs.AUTHORIZATION in request.headers:
                 return await self._wrong_token()
@@ -124,6 +125,11 @@ class Guard:
         finally:
             self._wrong -= 1
         return _unknown("this is not the token; it stands in the file `token` in the state folder")
+
+
+def _is_login(path: str) -> bool:
+    """The form itself, and how it looks."""
+    return path == LOGIN or path.startswith(STATIC)
 
 
 def _token_of(kind: str, body: bytes) -> str | None:

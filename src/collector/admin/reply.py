@@ -34,6 +34,11 @@ def text(body: str) -> web.Response:
     return web.Response(text=body, content_type="text/plain", charset="utf-8", headers=HEADERS)
 
 
+def html(body: str, status: int = 200) -> web.Response:
+    """A page for a browser."""
+    return web.Response(text=body, status=status, content_type="text/html", charset="utf-8", headers=HEADERS)
+
+
 def refusal(status: int, why: str, headers: Mapping[str, str] | None = None) -> web.Response:
     """An error in a plain sentence."""
     return json({"error": why}, status, headers)

@@ -57,7 +57,7 @@ def batch_text(
         lines.append(f"loading has come to line {batch.line:,}")
     lines += [f"{bar(batch.jobs, width - 9)} {_percent(batch.jobs)}", *_wrapped(books(batch.jobs), width)]
     lines += _reasons(batch, width)
-    lines += [f"{batch.items:,} items", *_rate(batch, now)]
+    lines += [f"{batch.items:,} items", *filter(None, [rate(batch, now)])]
     if batch.finished_at:
         lines.append(f"ended {moment(batch.finished_at)}")
     elif snapshot is not None:
@@ -189,11 +189,12 @@ def _reasons(batch: BatchStatus, width: int) -> list[str]:
     return lines
 
 
-def _rate(batch: BatchStatus, now: str) -> list[str]:
+def rate(batch: BatchStatus, now: str) -> str | None:
+    """How fast its IDs ended; None where none has."""
     minutes = (unstamp(batch.finished_at or now) - unstamp(batch.created_at)) / 60
     if minutes <= 0 or not batch.jobs.settled:
-        return []
-    return [f"{batch.jobs.settled / minutes:,.0f} IDs a minute since it was taken in"]
+        return None
+    return f"{batch.jobs.settled / minutes:,.0f} IDs a minute since it was taken in"
 
 
 def _window(window: WindowStatus) -> str:
