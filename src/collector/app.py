@@ -13,6 +13,7 @@ import structlog
 
 from collector import __version__
 from collector.admin.app import application
+from collector.admin.batches import Batches
 from collector.admin.care import Care
 from collector.admin.guard import Guard
 from collector.admin.listen import controlled, listening
@@ -154,12 +155,15 @@ class App:
         orders = Orders(
             self._dispatcher.sources, self._dispatcher.resume, self._reloader.ask, self._controller, Care(self._store)
         )
-        await stack.enter_async_context(controlled(admin(None, orders), config.control))
+        batches = Batches(self._store, self._controller, self.snapshot, config.batches)
+        await stack.enter_async_context(controlled(admin(None, orders, batches), config.control))
         if config.admin.listen == "off":
             return
-        token = config.token or await thread.run(lambda: kept(config.token_file))
+        token = config.token
+        if token is None:
+            token = await thread.run(lambda: kept(config.token_file))
         guard = Guard(Session(token, self.clock), config.own_hosts, config.admin.allow_remote)
-        own = admin(guard, replace(orders, care=None, who="http"))
+        own = admin(guard, replace(orders, care=None, who="http"), batches)
         self.admin_url = await stack.enter_async_context(listening(own, config.admin))
 
     async def _begin(self) -> None:
