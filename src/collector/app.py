@@ -13,6 +13,7 @@ import structlog
 
 from collector import __version__
 from collector.admin.app import application
+from collector.admin.batches import Batches
 from collector.admin.care import Care
 from collector.admin.guard import Guard
 from collector.admin.listen import controlled, listening
@@ -160,7 +161,8 @@ class App:
         orders = Orders(
             self._dispatcher.sources, self._dispatcher.resume, self._reloader.ask, self._controller, Care(self._store)
         )
-        await stack.enter_async_context(controlled(admin(None, orders), config.control))
+        batches = Batches(self._store, self._controller, self.snapshot, config.batches)
+        await stack.enter_async_context(controlled(admin(None, orders, batches), config.control))
         if config.admin.listen == "off":
             return
         token = config.token
@@ -168,7 +170,7 @@ class App:
             token = await thread.run(lambda: kept(config.token_file))
         guard = Guard(Session(token, self.clock), config.own_hosts, config.admin.allow_remote)
         pages = Pages(self.snapshot, lambda: self.config, self._course.recent, self._store)
-        own = admin(guard, replace(orders, care=None, who="http"), pages)
+        own = admin(guard, replace(orders, care=None, who="http"), batches, pages)
         self.admin_url = await stack.enter_async_context(listening(own, config.admin))
 
     async def _begin(self) -> None:

@@ -96,12 +96,20 @@ class Orders:
     async def pause_batch(self, request: web.Request) -> web.Response:
         """No more of its jobs are asked, nor of those below it."""
         batch = self._batch(request)
-        return self._no_batch(request) if batch is None else await _done(self.batches.pause(batch, self.who), stood)
+        return (
+            no_batch(self.batches, request)
+            if batch is None
+            else await _done(self.batches.pause(batch, self.who), stood)
+        )
 
     async def resume_batch(self, request: web.Request) -> web.Response:
         """They are asked again; where it was held that is the yes."""
         batch = self._batch(request)
-        return self._no_batch(request) if batch is None else await _done(self.batches.resume(batch, self.who), stood)
+        return (
+            no_batch(self.batches, request)
+            if batch is None
+            else await _done(self.batches.resume(batch, self.who), stood)
+        )
 
     async def cancel(self, request: web.Request) -> web.Response:
         """They have ended, and so have those below them."""
@@ -132,7 +140,7 @@ class Orders:
         if isinstance(target, str) and target not in self.sources() and not self.batches.has(target):
             return self._no_source(target)
         if "batch" in request.match_info and (target := self._batch(request)) is None:
-            return self._no_batch(request)
+            return no_batch(self.batches, request)
         return await _done(order(target), told)
 
     def _batch(self, request: web.Request) -> BatchId | None:
@@ -144,10 +152,12 @@ class Orders:
         why = f"no source {name!r}; declared: {', '.join(sources)}"
         return reply.json({"error": why, "sources": list(sources)}, 404)
 
-    def _no_batch(self, request: web.Request) -> web.Response:
-        there = [known.folder for known in self.batches.known(MOST_NAMED)]
-        why = f"no batch {request.match_info['batch']!r}; the latest there are: {', '.join(there) or 'none'}"
-        return reply.json({"error": why, "batches": there}, 404)
+
+def no_batch(batches: Controller, request: web.Request) -> web.Response:
+    """A 404 that names the latest there are."""
+    there = [known.folder for known in batches.known(MOST_NAMED)]
+    why = f"no batch {request.match_info['batch']!r}; the latest there are: {', '.join(there) or 'none'}"
+    return reply.json({"error": why, "batches": there}, 404)
 
 
 def _choice(states: Sequence[str], reason: str | None) -> Choice | None:

@@ -63,11 +63,11 @@ def listed(store: Store, now: Snapshot, before: int | None) -> tuple[list[tuple[
     """The batches of a page with how deep each stands in its chain, and the number before which the next page goes
     on: those under way and the latest that ended, or those with lower numbers than one."""
     if before is None:
-        numbers = [batch.id for batch in store.batches.all()]
         ongoing = [batch for batch in now.batches if not batch.finished_at]
         shown = ongoing + [batch for batch in now.batches if batch.finished_at][:_ENDED]
-        return in_families(shown), max(numbers) + 1 if len(numbers) > len(shown) else None
-    older = [batch for batch in reversed(store.batches.all()) if batch.id < before][: LISTED + 1]
+        known = store.batches.all()
+        return in_families(shown), max(batch.id for batch in known) + 1 if len(known) > len(shown) else None
+    older = store.batches.page(before, LISTED + 1)
     page = older[:LISTED]
     return [(0, status_of(store, now, batch.id)) for batch in page], page[-1].id if len(older) > LISTED else None
 

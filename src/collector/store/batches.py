@@ -1,5 +1,6 @@
 """Batches: taken in, opened, finished, written out."""
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import partial
@@ -113,6 +114,12 @@ class Batches:
     def all(self) -> list[Batch]:
         """Every batch, in order of its number."""
         return list(self._known.values())
+
+    def page(self, before: int | None, most: int) -> list[Batch]:
+        """The latest batches whose numbers are below one, the last one first."""
+        numbers = sorted(self._known)
+        end = len(numbers) if before is None else bisect_left(numbers, before)
+        return [self._known[number] for number in reversed(numbers[max(end - most, 0) : end])]
 
     def ongoing(self) -> list[Batch]:
         """Those that have not ended, in order."""

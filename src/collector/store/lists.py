@@ -7,6 +7,7 @@ import msgspec
 from collector.model import BatchId, State
 from collector.store.database import Database, Row
 from collector.store.items import FoundItem
+from collector.store.look import BEHIND_ALL
 
 PASSED_OVER = 20_000  # rows that one read looks at: some 10 ms
 READS = 10  # for one page; then it is as long as it is, and the next one goes on
@@ -68,9 +69,9 @@ class Lists:
         for _ in range(READS):
             last = await self._last(source, where, batch, after)
             found += await self._rows(
-                f"SELECT {_COLUMNS} FROM {source} WHERE batch = ? AND {where} AND key > ? AND (? IS NULL OR key <= ?)"
+                f"SELECT {_COLUMNS} FROM {source} WHERE batch = ? AND {where} AND key > ? AND key <= ?"
                 " AND (? IS NULL OR state = ?) AND (? IS NULL OR reason = ?) ORDER BY key LIMIT ?",
-                (batch, after, last, last, state, state, reason, reason, most - len(found)),
+                (batch, after, BEHIND_ALL if last is None else last, state, state, reason, reason, most - len(found)),
             )
             if len(found) >= most:
                 return found, found[-1].key
