@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from collector.clock import Clock
-from collector.model import BatchId
+from collector.model import BatchId, Failed, Gone, Job, Outcome, Result, State
 from collector.store import store as stores
 from collector.store.database import opened
+from collector.store.store import Store
 from tests.store.conftest import open_batch
 
 
@@ -44,3 +45,18 @@ async def test_a_family_is_a_batch_and_all_below_it_each_before_its_children(tmp
         assert [batch.id for batch in batches.family(BatchId(3))] == [3, 4]
         assert (batches.children(BatchId(2)), len(batches.family(BatchId(2)))) == ([], 1)
         assert batches.get(BatchId(4)).parent == 3
+
+
+async def test_reasons_are_summed_by_source_over_a_start_and_a_prune(store: Store) -> None:
+    """What the page shows of all batches is never counted anew."""
+    outcomes: dict[str, Outcome] = {"1": Gone("deleted"), "2": Failed("http-500")}
+    for _ in range(3):
+        batch = await open_batch(store, ["1", "2"])
+        pairs = tuple((Job(batch.id, key), outcome) for key, outcome in outcomes.items())
+        await store.jobs.record([Result("posts", tuple(job for job, _ in pairs), pairs, at=1e9)])
+    expected = {("posts", State.GONE, "deleted"): 3, ("posts", State.FAILED, "http-500"): 3}
+    assert store.books.reasons() == expected
+    async with stores.opened(store.path, Clock()) as again:
+        assert again.books.reasons() == expected
+    await store.prune.forget(store.prune.old(2e9 * 2, unwritten=True)[0], 2e9 * 2)
+    assert store.books.reasons() == dict.fromkeys(expected, 2)

@@ -1,7 +1,6 @@
 """What the pages show, as values."""
 
 import zlib
-from collections import Counter
 from collections.abc import Mapping
 
 import msgspec
@@ -38,11 +37,8 @@ class Reason(msgspec.Struct, frozen=True):
 
 def reasons(store: Store) -> list[Reason]:
     """Why IDs of all batches are not found, what failed first."""
-    counted: Counter[tuple[str, str, str]] = Counter()
-    for (batch, state, reason), jobs in store.books.reasons(RETRIED):
-        if known := store.batches.find(batch):
-            counted[known.source, state.value, reason] += jobs
-    return _ranked(counted)
+    counts = store.books.reasons().items()
+    return _ranked({(source, state.value, why): jobs for (source, state, why), jobs in counts if state in RETRIED})
 
 
 def reasons_of(batch: BatchStatus) -> list[Reason]:
@@ -54,7 +50,7 @@ def reasons_of(batch: BatchStatus) -> list[Reason]:
 
 
 def _ranked(counted: Mapping[tuple[str, str, str], int]) -> list[Reason]:
-    rows = [Reason(*entry, jobs) for entry, jobs in counted.items()]
+    rows = [Reason(*entry, jobs) for entry, jobs in counted.items() if jobs]
     ranked = sorted(rows, key=lambda row: (-_WORST.get(row.state, -1), -row.jobs, row.source, row.reason))
     return ranked[:_MOST_REASONS]
 

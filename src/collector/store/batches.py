@@ -90,6 +90,7 @@ class Batches:
         before = self._known.get(batch.id)
         self._items[batch.source] += batch.items - (before.items if before else 0)
         self._known[batch.id] = batch
+        self._books.belongs(batch.id, batch.source)
         if batch.parent is not None:
             self._children[batch.parent].setdefault(batch.id)
         if batch.finished_at is None:

@@ -1,7 +1,7 @@
 """The books: how many jobs of each batch stand in each state, in the table and mirrored in memory."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -42,6 +42,8 @@ class Books:
         self._entries: dict[BatchId, Counter[tuple[State, str]]] = {}
         self._total: Counter[State] = Counter()
         self._reasons: dict[str, set[str]] = {}
+        self._sources: dict[BatchId, str] = {}
+        self._whys: Counter[tuple[str, State, str]] = Counter()
 
     async def load(self) -> None:
         """Reads every count into memory; once, at the start."""
@@ -49,6 +51,7 @@ class Books:
             "SELECT c.batch, c.state, c.reason, c.jobs, b.source FROM counts AS c JOIN batches AS b ON b.id = c.batch"
         )
         for batch, state, reason, jobs, source in rows:
+            self.belongs(batch, source)
             self._add({(batch, State(state), reason): jobs})
             self._reasons.setdefault(source, set()).add(reason)
 
@@ -72,10 +75,13 @@ class Books:
         """Jobs of a batch in one state for one reason."""
         return self._entries.get(batch, Counter())[state, reason]
 
-    def reasons(self, states: Collection[State]) -> Iterator[tuple[Entry, int]]:
-        """Every count of jobs in one of these states."""
-        for batch, entries in self._entries.items():
-            yield from (((batch, *entry), jobs) for entry, jobs in entries.items() if jobs and entry[0] in states)
+    def belongs(self, batch: BatchId, source: str) -> None:
+        """Whose jobs a batch has; known before any is counted."""
+        self._sources[batch] = source
+
+    def reasons(self) -> Mapping[tuple[str, State, str], int]:
+        """Jobs of every batch that have a reason, by source, state and reason; a count may be 0."""
+        return self._whys
 
     def total(self) -> Mapping[State, int]:
         """Jobs of every batch by state."""
@@ -102,10 +108,15 @@ class Books:
 
     def drop(self, batch: BatchId) -> None:
         """The mirror follows a committed removal."""
-        for (state, _), jobs in self._entries.pop(batch, Counter()).items():
+        source = self._sources.pop(batch, None)
+        for (state, reason), jobs in self._entries.pop(batch, Counter()).items():
             self._total[state] -= jobs
+            if source and reason:
+                self._whys[source, state, reason] -= jobs
 
     def _add(self, deltas: Mapping[Entry, int]) -> None:
         for (batch, state, reason), jobs in deltas.items():
             self._entries.setdefault(batch, Counter())[state, reason] += jobs
             self._total[state] += jobs
+            if reason and (source := self._sources.get(batch)):
+                self._whys[source, state, reason] += jobs
