@@ -19,6 +19,7 @@ from collector.admin.guard import Guard
 from collector.admin.listen import controlled, listening
 from collector.admin.orders import Orders
 from collector.admin.session import Session
+from collector.admin.upload import Uploads
 from collector.budget.ledger import Ledger
 from collector.clock import Clock
 from collector.config import Config
@@ -156,14 +157,16 @@ class App:
             self._dispatcher.sources, self._dispatcher.resume, self._reloader.ask, self._controller, Care(self._store)
         )
         batches = Batches(self._store, self._controller, self.snapshot, config.batches)
-        await stack.enter_async_context(controlled(admin(None, orders, batches), config.control))
+        uploads = Uploads(lambda: self.config, self._loader, self._watcher.load_now, batches)
+        shared = (batches, uploads)
+        await stack.enter_async_context(controlled(admin(None, orders, *shared), config.control))
         if config.admin.listen == "off":
             return
         token = config.token
         if token is None:
             token = await thread.run(lambda: kept(config.token_file))
         guard = Guard(Session(token, self.clock), config.own_hosts, config.admin.allow_remote)
-        own = admin(guard, replace(orders, care=None, who="http"), batches)
+        own = admin(guard, replace(orders, care=None, who="http"), *shared)
         self.admin_url = await stack.enter_async_context(listening(own, config.admin))
 
     async def _begin(self) -> None:
