@@ -15,6 +15,7 @@ from collector import __version__
 from collector.admin.app import application
 from collector.admin.batches import Batches
 from collector.admin.care import Care
+from collector.admin.downloads import Downloads
 from collector.admin.guard import Guard
 from collector.admin.listen import controlled, listening
 from collector.admin.orders import Orders
@@ -158,7 +159,8 @@ class App:
         )
         batches = Batches(self._store, self._controller, self.snapshot, config.batches)
         uploads = Uploads(lambda: self.config, self._loader, self._watcher.load_now, batches)
-        shared = (batches, uploads)
+        downloads = Downloads(self._store, self._controller, lambda: self.config.sources, self._folder.report)
+        shared = (batches, uploads, downloads)
         await stack.enter_async_context(controlled(admin(None, orders, *shared), config.control))
         if config.admin.listen == "off":
             return
