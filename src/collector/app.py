@@ -15,11 +15,13 @@ from collector import __version__
 from collector.admin.app import application
 from collector.admin.batches import Batches
 from collector.admin.care import Care
+from collector.admin.downloads import Downloads
 from collector.admin.guard import Guard
 from collector.admin.listen import controlled, listening
 from collector.admin.orders import Orders
 from collector.admin.pages import Pages
 from collector.admin.session import Session
+from collector.admin.upload import Uploads
 from collector.budget.ledger import Ledger
 from collector.clock import Clock
 from collector.config import Config
@@ -162,7 +164,10 @@ class App:
             self._dispatcher.sources, self._dispatcher.resume, self._reloader.ask, self._controller, Care(self._store)
         )
         batches = Batches(self._store, self._controller, self.snapshot, config.batches)
-        await stack.enter_async_context(controlled(admin(None, orders, batches), config.control))
+        uploads = Uploads(lambda: self.config, self._loader, self._watcher.load_now, batches)
+        downloads = Downloads(self._store, self._controller, lambda: self.config.sources, self._folder.report)
+        shared = (batches, uploads, downloads)
+        await stack.enter_async_context(controlled(admin(None, orders, *shared), config.control))
         if config.admin.listen == "off":
             return
         token = config.token
@@ -170,7 +175,7 @@ class App:
             token = await thread.run(lambda: kept(config.token_file))
         guard = Guard(Session(token, self.clock), config.own_hosts, config.admin.allow_remote)
         pages = Pages(self.snapshot, lambda: self.config, self._course.recent, self._store)
-        own = admin(guard, replace(orders, care=None, who="http"), batches, pages)
+        own = admin(guard, replace(orders, care=None, who="http"), *shared, pages)
         self.admin_url = await stack.enter_async_context(listening(own, config.admin))
 
     async def _begin(self) -> None:

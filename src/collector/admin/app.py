@@ -5,6 +5,7 @@ from typing import Protocol
 
 import structlog
 from aiohttp import hdrs, web
+from aiohttp.http_exceptions import PayloadEncodingError
 from aiohttp.typedefs import Handler, Middleware
 
 from collector.admin import reply
@@ -59,6 +60,8 @@ async def in_json(request: web.Request, handler: Handler) -> web.StreamResponse:
         return refusal(error.status, error.reason)
     except StoreBusy as error:
         return refusal(503, f"the database cannot be used now: {error}")
+    except (web.RequestPayloadError, PayloadEncodingError):
+        return refusal(400, "the body was cut off, or is no body of HTTP: nothing was done with it")
     except ConnectionError:
         raise  # nobody is there any more
     except Exception:

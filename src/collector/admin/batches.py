@@ -115,6 +115,10 @@ class Batches:
         batch = self._controller.find(request.match_info["batch"])
         return no_batch(self._controller, request) if batch is None else reply.json(await self.detail(batch))
 
+    def find(self, batch: BatchId) -> Batch | None:
+        """One of that number, if there is one still."""
+        return self._store.batches.find(batch)
+
     async def detail(self, batch: Batch) -> BatchDetail:
         """As it is told."""
         shown = [one for one in self._status().batches if one.id == batch.id]

@@ -13,7 +13,7 @@ class Part:
     """The file that is being written, `.NAME.part`."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._beside = path, path.with_name(f".{path.name}.part")
+        self.path, self._beside = path, path.with_name(f".{path.name}.part")
         self._file: BufferedWriter | None = None
 
     def begin(self, mode: int | None = None) -> None:
@@ -38,9 +38,9 @@ class Part:
         if durable:
             os.fsync(self._file.fileno())
         self._file.close()
-        os.rename(self._beside, self._path)
+        os.rename(self._beside, self.path)
         if durable:
-            sync(self._path.parent)
+            sync(self.path.parent)
 
     def discard(self) -> None:
         """Gives its space back."""

@@ -22,7 +22,7 @@ from collector.intake import files, receipt
 from collector.intake.idfile import Chunk
 from collector.intake.reading import Reading
 from collector.intake.receipt import Receipt
-from collector.model import BatchState, Trouble
+from collector.model import BatchId, BatchState, Trouble
 from collector.output import estimate
 from collector.sources import chain
 from collector.sources.plan import plan
@@ -56,6 +56,8 @@ class Loader:
         self._rejected: deque[Trouble] = deque(maxlen=REJECTED_SHOWN)
         self._stuck: dict[int, Trouble] = {}  # by batch: why its loading does not go on
         self._busy: Trouble | None = None
+        self._arriving: set[files.Identity] = set()  # of uploads between steps one and two
+        self._awaited: dict[BatchId, asyncio.Future[None]] = {}  # done when a loading has ended, or does not go on
 
     def reconfigure(self, config: Config) -> None:
         """Takes up another configuration; what is being taken in goes on as it began."""
@@ -101,12 +103,47 @@ class Loader:
                 self._is_stuck(batch, str(error))
                 return None
 
+    async def receive(
+        self, part: Path, source: str, name: str, *, column: Column, follow: Sequence[str], hold: bool
+    ) -> Batch:
+        """Steps one and two for an upload that lies complete in `batches/`; `go_on` does the others. UnreadableFile,
+        and nothing done, where nothing can be taken in from it."""
+        spec = self._spec(source)
+        identity = await thread.run(lambda: _sniffed(part, spec, column))
+        self._arriving.add(identity)
+        try:
+            batch = await self._store.batches.begin(
+                source,
+                files.stem(name),
+                "http",
+                file=files.plain(name),
+                column=column,
+                identity=identity,
+                chain=follow,
+                hold=hold,
+            )
+            try:
+                await thread.run(lambda: self._move(part, batch))
+            except OSError:
+                await self._forget(batch)
+                raise
+        finally:
+            self._arriving.discard(identity)
+        return batch
+
+    async def loaded(self, batch: BatchId) -> None:
+        """Returns when a batch is no longer loading, or its loading does not go on by itself."""
+        known = self._store.batches.find(batch)
+        if known is None or known.state is not BatchState.LOADING or batch in self._stuck:
+            return
+        await asyncio.shield(self._awaited.setdefault(batch, asyncio.get_running_loop().create_future()))
+
     async def go_on(self) -> None:
         """Finishes what an earlier run began to take in; what cannot go on now stands in `troubles` and may be tried
         again."""
         async with self._one_at_a_time:
             for batch in self._store.batches.loading():
-                if batch.identity is None:
+                if batch.identity is None or batch.identity in self._arriving:
                     continue
                 try:
                     await self._unless_cancelled(batch, self._resume(batch))
@@ -118,6 +155,9 @@ class Loader:
                 except Exception as error:  # of one batch: the others go on
                     log.exception("loading_failed", batch=batch.id)
                     self._is_stuck(batch, f"{type(error).__name__}: {error}")
+                finally:
+                    if awaited := self._awaited.pop(batch.id, None):
+                        awaited.set_result(None)
 
     async def _resume(self, batch: Batch) -> None:
         spec = self._spec(batch.source)
@@ -158,7 +198,7 @@ class Loader:
         folder.mkdir(exist_ok=True)
         with suppress(OSError):
             sync(folder.parent)
-        place = folder / files.kept_as(path.name)
+        place = folder / files.kept_as(batch.file or path.name)
         files.move(path, place)
         files.drop_options(path)
         return place
@@ -168,7 +208,8 @@ class Loader:
         assert batch.identity is not None
         assert batch.file is not None
         watch = self._config.watch
-        dropped = files.find(batch.identity, [*(watch / name for name in (batch.source, *batch.chain)), watch])
+        folders = [*(watch / name for name in (batch.source, *batch.chain)), watch, self._config.batches]
+        dropped = files.find(batch.identity, folders)
         place = self._folder(batch) / files.kept_as(batch.file)
         if not os.path.lexists(place):
             if dropped is None:
