@@ -83,7 +83,7 @@ async def visiting(tmp_path: Path) -> AsyncIterator[tuple[Visit, Service]]:
 
 async def test_a_file_is_added_watched_paused_looked_into_and_asked_again(tmp_path: Path) -> None:
     """From the login to an ID that failed, without a reload and without a complaint in the console."""
-    file = tmp_path / "élection <b>2022</b>.csv"
+    file = tmp_path / "élection <b onclick=x>2022.csv"
     file.write_text("\n".join(LINES) + "\n")
     async with visiting(tmp_path) as (visit, _):
         tab = visit.tab
