@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from collector.rehearsal.fates import Faults
 from tests.rehearsal.wire import quiet
 from tests.service import Service, service
 
-playwright = pytest.importorskip("playwright.async_api", reason="playwright is not installed: pip install '.[dev]'")
+PLAYWRIGHT = find_spec("playwright")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 QUIETLY = [
     "--no-sandbox",
@@ -35,6 +36,8 @@ PATIENTLY = 8_000  # milliseconds
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(60),
+    # Not importorskip: a module that is skipped whole is no test that was skipped.
+    pytest.mark.skipif(not PLAYWRIGHT, reason="playwright is not installed: pip install '.[dev]'"),
     pytest.mark.skipif(not CHROMIUM, reason="there is no chromium: apt-get install chromium, or name it in CHROMIUM"),
 ]
 
@@ -68,13 +71,15 @@ class Visit:
 @asynccontextmanager
 async def visiting(tmp_path: Path) -> AsyncIterator[tuple[Visit, Service]]:
     """The service with a held-back API, and a browser that has its own profile, language and zone."""
+    from playwright.async_api import async_playwright
+
     settings = quiet(limit=8, window=1.0, latency=(0.02, 0.05), faults=Faults(errors=0, poison=frozenset({POISON})))
     async with StandIn(settings) as api:
         with service(tmp_path, api.url, more='pack = 20\nlimit = ["8/1s"]') as run:
             run.config.write_text(run.config.read_text().replace("tries = 6", "tries = 1"))
             run.start()
             url = (await asyncio.to_thread(run.until, "ready"))["admin"]
-            async with playwright.async_playwright() as play:
+            async with async_playwright() as play:
                 browser = await play.chromium.launch(executable_path=CHROMIUM, args=QUIETLY)
                 tab = await browser.new_page(timezone_id="Asia/Kolkata", locale="en-GB")
                 yield Visit(tab, url, (run.root / "token").read_text().strip()), run
@@ -89,7 +94,7 @@ async def test_a_file_is_added_watched_paused_looked_into_and_asked_again(tmp_pa
         tab = visit.tab
         await visit.log_in()
         await visit.follow("Add IDs")
-        await tab.get_by_label("Files of IDs").set_input_files(file)
+        await tab.get_by_label("File of IDs").set_input_files(file)
         await visit.click("Read them in")
         await visit.see("Nothing is asked yet.")
         receipt = await tab.get_by_label("Receipt").inner_text()

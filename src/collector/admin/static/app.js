@@ -90,6 +90,8 @@ async function upload(event) {
   list.replaceChildren();
   const say = (text) => list.appendChild(Object.assign(document.createElement("li"), { textContent: text }));
   if (!wanted.length) return void say("Choose a file or paste IDs first.");
+  const button = document.getElementById("read");
+  button.disabled = true;
   for (const [what, name] of wanted) {
     const line = say(`${name}: is being read…`);
     try {
@@ -101,13 +103,16 @@ async function upload(event) {
       line.textContent = `${name} was not taken in: ${error.message}`;
     }
   }
+  button.disabled = false;
+  if (links.length === wanted.length) form.reset();
   if (wanted.length === 1 && links.length === 1) location.assign(links[0]);
 }
 
+// Files may be dropped anywhere on the page: a miss would open the file in place of the page.
 function dropping(form) {
   const place = document.getElementById("drop");
   for (const kind of ["dragenter", "dragover", "dragleave", "drop"])
-    place.addEventListener(kind, (event) => {
+    document.addEventListener(kind, (event) => {
       event.preventDefault();
       place.classList.toggle("over", kind === "dragenter" || kind === "dragover");
       if (kind === "drop") form.file.files = event.dataTransfer.files;
@@ -118,6 +123,7 @@ let timer;
 localTimes(document);
 const add = document.getElementById("add");
 if (add) {
+  add.file.multiple = true;
   add.addEventListener("submit", upload);
   dropping(add);
 }
