@@ -19,6 +19,7 @@ from collector.admin.downloads import Downloads
 from collector.admin.guard import Guard
 from collector.admin.listen import controlled, listening
 from collector.admin.metrics import Metrics
+from collector.admin.openapi import OpenApi
 from collector.admin.orders import Orders
 from collector.admin.session import Session
 from collector.admin.upload import Uploads
@@ -163,7 +164,7 @@ class App:
         downloads = Downloads(self._store, self._controller, lambda: self.config.sources, self._folder.report)
         dispatcher = self._dispatcher
         metrics = Metrics(self.snapshot, self._health, dispatcher.tallies, dispatcher.recorder, self._store)
-        shared = (batches, uploads, downloads, metrics)
+        shared = (batches, uploads, downloads, metrics, OpenApi())
         await stack.enter_async_context(controlled(admin(None, orders, *shared), config.control))
         if config.admin.listen == "off":
             return
