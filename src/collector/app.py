@@ -18,6 +18,8 @@ from collector.admin.care import Care
 from collector.admin.downloads import Downloads
 from collector.admin.guard import Guard
 from collector.admin.listen import controlled, listening
+from collector.admin.metrics import Metrics
+from collector.admin.openapi import OpenApi
 from collector.admin.orders import Orders
 from collector.admin.pages import Pages
 from collector.admin.session import Session
@@ -166,7 +168,9 @@ class App:
         batches = Batches(self._store, self._controller, self.snapshot, config.batches)
         uploads = Uploads(lambda: self.config, self._loader, self._watcher.load_now, batches)
         downloads = Downloads(self._store, self._controller, lambda: self.config.sources, self._folder.report)
-        shared = (batches, uploads, downloads)
+        dispatcher = self._dispatcher
+        metrics = Metrics(self.snapshot, self._health, dispatcher.tallies, dispatcher.recorder, self._store)
+        shared = (batches, uploads, downloads, metrics, OpenApi())
         await stack.enter_async_context(controlled(admin(None, orders, *shared), config.control))
         if config.admin.listen == "off":
             return
