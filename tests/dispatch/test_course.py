@@ -1,6 +1,9 @@
 """What the charts show, in memory and over a start."""
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ from collector.dispatch.course import DAY, Course
 from collector.errors import StoreBusy
 from collector.model import Tally
 from collector.store import store as stores
-from collector.store.minutes import KEPT
+from collector.store.minutes import KEPT, Minute
 from collector.store.store import Store
 from tests.output.given import Standing
 
@@ -81,3 +84,20 @@ async def test_an_idle_minute_costs_no_commit(store: Store) -> None:
     await course.note()
     with pytest.raises(StoreBusy):
         await store.minutes.add([], clock.wall())
+
+
+async def test_a_database_of_version_5_is_upgraded_with_what_it_holds(tmp_path: Path) -> None:
+    """Its batches stay, and minutes can be written."""
+    path = tmp_path / "collector.db"
+    files = sorted((resources.files("collector.store") / "schema").iterdir(), key=lambda file: file.name)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for number, file in enumerate(files[:5], 1):
+            db.executescript(f"BEGIN;\n{file.read_text()}\nPRAGMA user_version = {number};\nCOMMIT;")
+        db.execute(
+            "INSERT INTO batches (source, name, origin, state, created_at)"
+            " VALUES ('posts', 'ids', 'file', 'open', '2026-11-22T08:07:21.123Z')"
+        )
+    async with stores.opened(path, Standing()) as store:
+        await store.minutes.add([Minute(FIRST, "posts", Tally(found=1))], FIRST)
+        assert await store.minutes.since(0) == [(FIRST, "found", 1)]
+        assert [batch.name for batch in store.batches.all()] == ["ids"]
