@@ -16,6 +16,7 @@ from collector.admin.app import application
 from collector.admin.batches import Batches
 from collector.admin.care import Care
 from collector.admin.downloads import Downloads
+from collector.admin.drafts import Drafts
 from collector.admin.guard import Guard
 from collector.admin.listen import controlled, listening
 from collector.admin.metrics import Metrics
@@ -246,6 +247,7 @@ class App:
             controller = group.create_task(self._controller.run())
             views = group.create_task(self._views.run())
             diary = group.create_task(self._diary.run())
+            drafts = group.create_task(Drafts(self._store, self.config.batches, self.clock).run())
             self._crew.begin(group.create_task)
             taking = [group.create_task(self._reloader.run()), group.create_task(self._watcher.run())]
             self.ready.set()
@@ -258,7 +260,7 @@ class App:
             await self._crew.stop_feeding()
             await self._crew.land(self.config.service.grace)
             await self._record_the_last()
-            await end([controller, folder, recorder, timekeeper, views, diary, herald])
+            await end([drafts, controller, folder, recorder, timekeeper, views, diary, herald])
             await self._diary.close()
             await self._timekeeper.close()
             await self._end()

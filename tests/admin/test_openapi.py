@@ -2,7 +2,6 @@
 
 import asyncio
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import aiohttp
@@ -12,49 +11,13 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from yarl import URL
 
-from collector.admin.app import application
-from collector.admin.batches import Batches
-from collector.admin.downloads import Downloads
 from collector.admin.listen import listening
-from collector.admin.metrics import Metrics
-from collector.admin.openapi import OPERATIONS, OpenApi, document
-from collector.admin.orders import Orders
-from collector.admin.upload import Uploads
-from collector.dispatch.controller import Controller
-from collector.dispatch.recorder import Recorder
-from collector.model import Failed, Gone, SourceLive
-from collector.output.health import Health
-from collector.output.status import snapshot
-from tests.admin.test_admin import ANY_PORT, BEARER, guard
-from tests.intake.house import House
+from collector.admin.openapi import OPERATIONS, document
+from collector.model import Failed, Gone
+from tests.admin.house import whole
+from tests.admin.test_admin import ANY_PORT, BEARER
 from tests.intake.house import house as housed
-from tests.output.given import LIVE, found, recorded, taken_in
-
-
-def whole(house: House) -> Any:
-    """Every part of the interface, over a store whose service asks nothing."""
-    store = house.store
-    controller = Controller(store, lambda _: None, lambda _: None, lambda: None, house.clock)
-
-    def status() -> Any:
-        return snapshot(store, LIVE, house.config.sources, 0.0, house.clock)
-
-    reloaded: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    reloaded.set_result(None)
-    batches = Batches(store, controller, status, house.config.batches)
-    return application(
-        status,
-        lambda: Health(True),
-        guard(),
-        batches,
-        Uploads(lambda: house.config, house.loader, house.watcher.load_now, batches),
-        Downloads(store, controller, lambda: house.config.sources, lambda _: "a report"),
-        Metrics(status, lambda: Health(True), dict, Recorder(store, {}, lambda: None, Random()), store),
-        OpenApi(),
-        Orders(
-            lambda: {"posts": SourceLive("running", None)}, lambda _: False, lambda: reloaded, controller, who="http"
-        ),
-    )
+from tests.output.given import found, recorded, taken_in
 
 
 def test_the_document_is_openapi() -> None:

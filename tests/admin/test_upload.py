@@ -14,6 +14,7 @@ import pytest
 from collector.admin import upload
 from collector.admin.app import application
 from collector.admin.batches import Batches
+from collector.admin.drafts import Drafts
 from collector.admin.listen import listening
 from collector.admin.orders import Orders
 from collector.admin.upload import Uploads
@@ -24,7 +25,7 @@ from collector.model import BatchId, BatchState, State
 from collector.output.health import Health
 from collector.output.status import snapshot
 from tests.admin.test_admin import ANY_PORT, BEARER, SNAPSHOT, TOKEN, guard
-from tests.intake.house import House
+from tests.intake.house import HandClock, House
 from tests.intake.house import house as housed
 from tests.output.given import LIVE
 
@@ -174,6 +175,25 @@ async def test_a_held_batch_waits_for_its_yes_and_counts_from_then_on(tmp_path: 
         assert states == [BatchState.OPEN, BatchState.CANCELLED]
         assert house.store.books.count(BatchId(1), State.QUEUED) == 100
         assert total(house) == 200
+
+
+async def test_a_held_batch_that_nobody_wants_is_removed_after_a_day(tmp_path: Path) -> None:
+    """With its rows and its folder; one that got its yes stays, and so does the latest until there is a later one."""
+    clock = HandClock()
+    async with receiving(tmp_path) as (house, session):
+        for _ in range(4):
+            await sent(session, "/batches?source=posts&hold=true", data=IDS)
+        await sent(session, "/batches/2/resume")
+        folders = [house.folder(batch) for batch in house.store.batches.all()]
+        clock.now = Clock().wall() + 80_000
+        drafts = Drafts(house.store, house.config.batches, clock)
+        await drafts.look()
+        assert len(house.store.batches.all()) == 4
+        clock.pass_by(10_000)
+        await drafts.look()
+        assert [batch.id for batch in house.store.batches.all()] == [2, 4]
+        assert await house.store._database.read("SELECT DISTINCT batch FROM jobs") == [(2,), (4,)]
+        assert [folder.exists() for folder in folders] == [False, True, False, True]
 
 
 def total(house: House) -> int:

@@ -20,6 +20,7 @@ OPEN = frozenset({"/status", "/healthz", "/metrics"})  # without the token, unle
 LOGIN = "/login"
 STATIC = "/static/"
 DELAY = 0.5  # seconds that the answer to a wrong token takes
+SILENCE = 10.0  # seconds for the body of a login
 MOST_WRONG = 20  # wrong tokens waiting for their answer; more are told at once to come later
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]]+)(?::[0-9]{1,5})?")
@@ -71,7 +72,12 @@ class Guard:
 
     async def login(self, request: web.Request) -> web.Response:
         """Takes the token, as a form or as JSON, and gives a cookie in its place."""
-        given = _token_of(request.content_type, await request.read())
+        try:
+            async with asyncio.timeout(SILENCE):
+                body = await request.read()
+        except TimeoutError:
+            return refusal(408, "the token did not come in time", {hdrs.CONNECTION: "close"})
+        given = _token_of(request.content_type, body)
         if given is None:
             return refusal(400, "send the token as `token`, in a form or as JSON")
         if not self.session.is_token(given):

@@ -92,7 +92,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "Gives a cookie for the token.",
         Done,
         body={"application/x-www-form-urlencoded": _LOGIN, "application/json": _LOGIN},
-        also=(400, 413, 429),
+        also=(400, 408, 413, 429),
         open=True,
     ),
     ("post", "/logout"): Operation("Ends the cookie.", Done),
