@@ -313,6 +313,20 @@ async def test_a_stored_object_keeps_its_digits(tmp_path: Path) -> None:
         assert '"b": 1e999' in text
 
 
+async def test_what_is_fetched_again_and_again_reads_no_more_than_what_may_have_changed(tmp_path: Path) -> None:
+    """The first page of IDs is read anew; no search goes on, and no object is shown a second time."""
+    async with browsing(tmp_path) as (store, session):
+        batch = await taken_in(store, ["1", "2"])
+        await recorded(store, batch.id, {"1": found("1", '{"id":"of the API"}'), "2": Gone("deleted")})
+        shown = {}
+        for path in ("/batch/1", "/batch/1?state=gone", "/batch/1/job?id=1"):
+            for headers in ({}, {"Live": "1"}):
+                async with session.get(path, headers=headers) as answer:
+                    shown[path, bool(headers)] = await answer.text()
+    assert ['id="ids"' in text for text in shown.values()] == [True, True, True, False, False, False]
+    assert ["of the API" in text for text in shown.values()] == [False, False, False, False, True, False]
+
+
 def test_a_name_that_a_template_does_not_know_is_a_fault() -> None:
     """Nothing is shown as empty by mistake."""
     with pytest.raises(Exception, match="undefined"):

@@ -31,6 +31,11 @@ class Wanted(msgspec.Struct, frozen=True):
         return cls(state, named["reason"], named["id"], query.get("after", ""))
 
     @property
+    def passes_over(self) -> bool:
+        """Whether rows are looked at that are not wanted."""
+        return bool(self.state or self.reason)
+
+    @property
     def any(self) -> bool:
         """Whether it is the beginning of all."""
         return self == Wanted()

@@ -21,6 +21,7 @@ from collector.output.text import rate
 from collector.store.batches import Batch
 from collector.store.store import Store
 
+_LIVE = "Live"  # a header of the script, which takes over only what may have changed
 _RECEIPT = 100_000  # bytes
 _KINDS = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
@@ -68,7 +69,9 @@ class Pages:
         batch, now = self._batch(request), self.status()
         shown = views.status_of(self.store, now, batch.id)
         wanted = Wanted.of(request.query)
-        jobs, more = await some(self.store, batch.id, wanted)
+        # Looking for a state or a reason passes over many rows: once, not every two seconds.
+        again = _LIVE in request.headers and wanted.passes_over
+        jobs, more = (None, None) if again else await some(self.store, batch.id, wanted)
         place = self.config().batches / batch.folder
         return _page(
             request,
@@ -96,7 +99,8 @@ class Pages:
         if job is None:
             raise web.HTTPNotFound
         waits = [wait for wait in self.status().waiting if batch.source in wait.sources] if job.state in OPEN else []
-        items, more = await objects(self.store, BatchId(job.same_as or batch.id), key)
+        has = BatchId(job.same_as or batch.id)
+        items, more = ([], False) if _LIVE in request.headers else await objects(self.store, has, key)
         return _page(
             request,
             "job.html",

@@ -54,6 +54,7 @@ def percent(done: int, total: int) -> str:
 def _environment() -> Environment:
     made = Environment(
         loader=PackageLoader("collector.admin"),
+        auto_reload=False,
         autoescape=True,
         undefined=StrictUndefined,
         finalize=inert,

@@ -47,7 +47,7 @@ function become(old, fresh) {
 }
 
 async function refresh() {
-  const answer = await fetch(here, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(SLOW) });
+  const answer = await fetch(here, { headers: { Accept: "text/html", Live: "1" }, signal: AbortSignal.timeout(SLOW) });
   if (answer.redirected) return location.reload(); // to the login
   if (!answer.ok) throw new Error(answer.status);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
