@@ -26,10 +26,12 @@ async def for_browsers(request: web.Request, handler: Handler) -> web.StreamResp
     answer = await handler(request)
     if "text/html" not in request.headers.get(hdrs.ACCEPT, "") or answer.content_type != "application/json":
         return answer
+    if answer.status < 400 and request.method != hdrs.METH_POST:
+        return answer
     assert isinstance(answer, web.Response)
     told = msgspec.json.decode(answer.text or "null")
     if answer.status < 400:
-        return _after(request, answer, told) if request.method == hdrs.METH_POST else answer
+        return _after(request, answer, told)
     return _fault(request, answer, str(told.get("error", "")) if isinstance(told, dict) else "")
 
 
@@ -55,19 +57,18 @@ def _back(request: web.Request, answer: web.Response) -> str:
     if place := answer.headers.get(hdrs.LOCATION):
         return place.replace("/batches/", "/batch/", 1)
     came = urlsplit(request.headers.get(hdrs.REFERER, ""))
-    path = came.path if _OURS.fullmatch(came.path) else "/"
-    return f"{path}?{came.query}" if came.query else path
+    if not _OURS.fullmatch(came.path):
+        return "/"
+    return f"{came.path}?{came.query}" if came.query else came.path
 
 
 def done(verb: str, told: Mapping[str, Any]) -> str:
     """What an order came to, from its answer."""
     match told:
+        case {"retried": 0}:
+            return "None is left to be asked again."
         case {"retried": int(jobs)}:
-            return (
-                f"{things(jobs, 'ID')} {'is' if jobs == 1 else 'are'} asked again."
-                if jobs
-                else "None is left to be asked again."
-            )
+            return f"{things(jobs, 'ID')} {'is' if jobs == 1 else 'are'} asked again."
         case {"batches": list(batches)}:
             return _named(_DONE.get(verb, "Done"), [batch["folder"] for batch in batches if batch["changed"]])
         case {"paused": list(names)} | {"resumed": list(names)}:

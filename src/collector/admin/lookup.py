@@ -26,9 +26,8 @@ class Wanted(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, query: Mapping[str, str]) -> "Wanted":
         """What a query asks for; a state that there is none of is any."""
-        named = {name: query.get(name, "").strip() for name in ("state", "reason", "id")}
-        state = named["state"] if named["state"] in _STATES else ""
-        return cls(state, named["reason"], named["id"], query.get("after", ""))
+        state, reason, key, after = (query.get(name, "") for name in ("state", "reason", "id", "after"))
+        return cls(state if state in _STATES else "", reason, key.strip(), after)
 
     @property
     def passes_over(self) -> bool:
@@ -66,10 +65,8 @@ async def some(store: Store, batch: BatchId, wanted: Wanted) -> tuple[list[JobRo
         inside = list(takewhile(lambda job: job.key.startswith(wanted.id), jobs))
         more = more if len(inside) == len(jobs) and more and more.startswith(wanted.id) else None
         jobs = [*await _itself(store, batch, wanted), *inside]
-    following = msgspec.structs.replace(wanted, after=more or "")
-    return jobs, urlencode(
-        {name: text for name, text in msgspec.structs.asdict(following).items() if text}
-    ) if more else None
+    query = {name: text for name, text in msgspec.structs.asdict(wanted).items() if text}
+    return jobs, urlencode(query | {"after": more}) if more else None
 
 
 async def _itself(store: Store, batch: BatchId, wanted: Wanted) -> list[JobRow]:
@@ -93,5 +90,5 @@ async def objects(store: Store, batch: BatchId, key: str) -> tuple[list[Object],
 
 def _indented(body: str) -> str:
     """Formatted as text: a decoder would change its numbers."""
-    text = msgspec.json.format(body[: 10 * _LONGEST], indent=2) if len(body) <= 10 * _LONGEST else body
+    text = msgspec.json.format(body, indent=2) if len(body) <= 10 * _LONGEST else body
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n… and {len(text) - _LONGEST:,} characters more"

@@ -48,7 +48,7 @@ function become(old, fresh) {
 
 async function refresh() {
   const answer = await fetch(here, { headers: { Accept: "text/html", Live: "1" }, signal: AbortSignal.timeout(SLOW) });
-  if (answer.redirected) return location.reload(); // to the login
+  if (answer.redirected || answer.status === 404) return location.reload(); // to the login, or the batch is gone
   if (!answer.ok) throw new Error(answer.status);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   localTimes(fresh);
@@ -60,6 +60,9 @@ async function refresh() {
 }
 
 async function live() {
+  clearTimeout(timer);
+  if (busy) return;
+  busy = true;
   let wait = EVERY;
   if (!document.hidden) {
     const away = document.getElementById("away");
@@ -71,6 +74,7 @@ async function live() {
       wait = SLOW;
     }
   }
+  busy = false;
   timer = setTimeout(live, wait);
 }
 
@@ -119,7 +123,7 @@ function dropping(form) {
     });
 }
 
-let timer;
+let timer, busy = false;
 localTimes(document);
 const add = document.getElementById("add");
 if (add) {
@@ -136,8 +140,6 @@ document.addEventListener("click", (event) => {
 if (document.querySelector("[data-live]")) {
   timer = setTimeout(live, EVERY);
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) return;
-    clearTimeout(timer);
-    live();
+    if (!document.hidden) live();
   });
 }
