@@ -129,7 +129,7 @@ class Guard:
             await asyncio.sleep(self.delay)
         finally:
             self._wrong -= 1
-        return _unknown("this is not the token; it stands in the file `token` in the state folder")
+        return _unknown("this is not the token of this service")
 
 
 def _token_of(kind: str, body: bytes) -> str | None:
