@@ -50,8 +50,8 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 ANY_PORT = Admin(listen="127.0.0.1:0")
 
 
-def guard(hosts: frozenset[str] = frozenset(), remote: bool = False, token: str = TOKEN) -> Guard:
-    return Guard(Session(Secret(token), Clock()), hosts, remote, delay=0.01)
+def guard(hosts: frozenset[str] = frozenset(), remote: bool = False, delay: float = 0.01) -> Guard:
+    return Guard(Session(Secret(TOKEN), Clock()), hosts, remote, delay)
 
 
 @asynccontextmanager
@@ -60,12 +60,13 @@ async def serving(
     hosts: frozenset[str] = frozenset(),
     snapshot: Snapshot | None = SNAPSHOT,
     remote: bool = False,
+    delay: float = 0.01,
 ) -> AsyncIterator[aiohttp.ClientSession]:
     def status() -> Snapshot:
         assert snapshot is not None, "a fault of ours"
         return snapshot
 
-    app = application(status, lambda: health, guard(hosts, remote))
+    app = application(status, lambda: health, guard(hosts, remote, delay))
     async with listening(app, ANY_PORT) as address, aiohttp.ClientSession(address) as session:
         yield session
 

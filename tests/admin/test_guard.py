@@ -1,5 +1,6 @@
 """Who may ask, over the wire."""
 
+import asyncio
 import stat
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector import config
+from collector.admin import guard as admin_guard
 from collector.admin.session import Session
 from collector.clock import Clock
 from collector.errors import CollectorError, ConfigError
@@ -33,6 +35,19 @@ async def test_all_but_the_open_paths_wants_the_token() -> None:
         assert await status(session, "/anything", **BEARER) == 404
         assert await status(session, "/anything", Authorization="Bearer wrong") == 401
         assert await status(session, "/anything", Authorization=f"Basic {TOKEN}") == 401
+
+
+async def test_wrong_tokens_at_once_are_put_off_and_the_right_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever guesses waits, and keeps nobody out."""
+    monkeypatch.setattr(admin_guard, "MOST_WRONG", 3)
+    async with serving(delay=0.5) as session:
+        guesses = [asyncio.create_task(status(session, "/x", Authorization="Bearer guess")) for _ in range(10)]
+        for guess in asyncio.as_completed(guesses):
+            if await guess == 429:
+                break
+        assert await status(session, "/x", **BEARER) == 404
+        assert not all(guess.done() for guess in guesses)
+        assert sorted(await asyncio.gather(*guesses)) == [401] * 3 + [429] * 7
 
 
 async def test_where_others_may_ask_everything_wants_the_token() -> None:

@@ -130,7 +130,7 @@ class Guard:
             await asyncio.sleep(self.delay)
         finally:
             self._wrong -= 1
-        return _unknown("this is not the token; it stands in the file `token` in the state folder")
+        return _unknown("this is not the token of this service")
 
 
 def _is_login(path: str) -> bool:

@@ -69,7 +69,7 @@ class Uploads:
         part = Part(folder / f"{PREFIX}{secrets.token_hex(8)}")
         try:
             return await self._taken(request, part)
-        except UnreadableFile as error:
+        except (UnreadableFile, files.Left) as error:
             return reply.refusal(422, f"nothing can be taken in from it: {error}")
         except UsageError as error:
             return reply.refusal(400, str(error))

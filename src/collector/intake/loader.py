@@ -162,7 +162,8 @@ class Loader:
     async def _resume(self, batch: Batch) -> None:
         spec = self._spec(batch.source)
         place = await thread.run(lambda: self._found(batch))
-        log.info("loading_goes_on", batch=batch.id, file=batch.file, line=batch.line, found=place is not None)
+        if batch.line or batch.origin != "http":  # an upload begins here
+            log.info("loading_goes_on", batch=batch.id, file=batch.file, line=batch.line, found=place is not None)
         if place is not None:
             await self._load(batch, spec, place)
         elif batch.line or self._store.books.of(batch.id).total:
