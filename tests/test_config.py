@@ -150,7 +150,7 @@ def test_control_characters_of_a_name_are_shown_escaped(tmp_path: Path, table: s
     assert "\x1b" not in told
 
 
-@pytest.mark.parametrize("key", ["min_free", "notify"])
+@pytest.mark.parametrize("key", ["notify"])
 def test_a_key_of_a_later_version_is_called_so(tmp_path: Path, key: str) -> None:
     """Nobody looks for a spelling mistake where there is none."""
     assert "no such key in this version" in problems(tmp_path, f'{GOOD}[service]\n{key} = "x"\n')

@@ -25,6 +25,7 @@ from collector.dispatch.dispatcher import Dispatcher
 from collector.dispatch.timekeeper import Timekeeper
 from collector.errors import CollectorError, StoreBusy
 from collector.host import lock
+from collector.host.disk import Disk
 from collector.host.loop import Complaints
 from collector.host.systemd import Herald, Manager, watchdog
 from collector.host.workers import Workers
@@ -126,12 +127,16 @@ class App:
         stack.callback(self._ledger.close)
         self._hash_key = await self._store.hash_key()
         client = await stack.enter_async_context(Client())
-        self._loader = Loader(config, self._store, clock, self._opened)
+        self._disk = Disk(config.database, config.service.min_free, self._store.spare, clock)
+        await self._disk.look()  # before anybody fills it
+        self._loader = Loader(config, self._store, clock, self._opened, self._disk.room)
         self._watcher = Watcher(config, self._loader, clock)
         self._folder = Folder(
             config.batches, self._store, config.sources, self.snapshot, clock, spent=self._spent, flies=self._flies
         )
-        self._dispatcher = Dispatcher(self._store, self._ledger, client, clock, self._folder.ended, self._crew, workers)
+        self._dispatcher = Dispatcher(
+            self._store, self._ledger, client, clock, self._folder.ended, self._crew, workers, self._disk.room
+        )
         self._controller = Controller(
             self._store, self._dispatcher.opened, self._dispatcher.recall, self._folder.ended, clock
         )
@@ -187,6 +192,7 @@ class App:
         self.config = config
         self._ledger.resize(config.service.consumers)
         self._declare()
+        self._disk.reconfigure(config.service.min_free)
         self._loader.reconfigure(config)
         self._watcher.reconfigure(config)
         self._folder.reconfigure(config.sources)
@@ -207,6 +213,7 @@ class App:
         dispatcher = self._dispatcher
         async with asyncio.TaskGroup() as group:
             recorder = group.create_task(dispatcher.recorder.run())
+            disk = group.create_task(self._disk.run())
             folder = group.create_task(self._folder.run())
             timekeeper = group.create_task(self._timekeeper.run())
             controller = group.create_task(self._controller.run())
@@ -224,7 +231,7 @@ class App:
             await self._crew.stop_feeding()
             await self._crew.land(self.config.service.grace)
             await self._record_the_last()
-            await end([controller, folder, recorder, timekeeper, views, diary, herald])
+            await end([controller, folder, recorder, disk, timekeeper, views, diary, herald])
             self._diary.look(last=True)
             await self._timekeeper.close()
             await self._end()
@@ -265,9 +272,10 @@ class App:
         )
 
     def _disk_trouble(self) -> tuple[Trouble, ...]:
-        """Why nothing can be written now, where that is so."""
-        why = self._dispatcher.trouble()
-        return (Trouble("disk", why, str(self.config.root), self.clock.wall()),) if why else ()
+        """Why nothing can be written now, or has room, where that is so."""
+        why, short = self._dispatcher.trouble(), self._disk.room.trouble
+        unwell = (Trouble("disk", why, str(self.config.root), self.clock.wall()),) if why else ()
+        return (*unwell, *((short,) if short else ()))
 
     def _health(self) -> Health:
         return health(self._store, self._live())

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from collector import quantity
 from collector.budget.limit import Unit
 from collector.errors import ConfigError, Problem
 from collector.host import secret
@@ -20,7 +21,7 @@ from collector.sources import declared as declared_by
 from collector.sources.fault import problems_of
 from collector.sources.python import Stamp
 from collector.sources.spec import Spec
-from collector.sources.values import Limits, Seconds, Strict
+from collector.sources.values import Limits, Seconds, Strict, written
 
 PLACES = ("collector.toml", "/etc/collector/collector.toml")  # looked at in this order, after --config and the variable
 VARIABLE = "COLLECTOR_CONFIG"
@@ -53,6 +54,7 @@ class Service(Strict):
     consumers: Annotated[int, Field(ge=1, le=1_000)] = 16
     grace: Seconds = 20.0
     settle: Seconds = 2.0
+    min_free: Annotated[int, written(quantity.size_or_none, quantity.SIZE_OR_NONE)] = 1_000_000_000
 
 
 class Admin(Strict):

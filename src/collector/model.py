@@ -301,6 +301,16 @@ class Trouble(msgspec.Struct, frozen=True):
     since: float  # wall time
 
 
+class Space(msgspec.Struct, frozen=True):
+    """The disk under the database, in bytes."""
+
+    path: str
+    free: int | None = None  # None: nobody has looked yet
+    spare: int = 0  # inside the database, of what was removed; looked at only where little is free
+    database: int = 0
+    wal: int = 0  # what is committed and not yet in the database itself
+
+
 class Live(msgspec.Struct, frozen=True):
     """Everything that is in memory only, for status and the page."""
 

@@ -15,13 +15,13 @@ import click
 
 from collector.cli import option
 from collector.errors import CollectorError, ConfigError, escaped
-from collector.quantity import spoken, things
+from collector.quantity import sized, spoken, things
 
 if TYPE_CHECKING:
     from collector.config import Config
 
 _PATIENCE = 3.0  # seconds for one host
-_SCARCE, _LITTLE = 100_000_000, 1_000_000_000  # bytes that are free
+_LITTLE = 1_000_000_000  # bytes that are free
 _YEARS = range(2025, 2100)  # others are those of a clock that nobody has set
 _AHEAD = 60.0  # seconds by which a stamp may be later than now
 _MENDED = (3, 51, 3)  # the first SQLite without the WAL-reset bug (sqlite.org/wal.html)
@@ -136,12 +136,13 @@ def _writable(what: str, folder: Path) -> Finding:
 
 def _disk(config: Config) -> Iterator[Finding]:
     there = next(folder for folder in (config.root, *config.root.parents) if folder.exists())
-    free = shutil.disk_usage(there).free
+    free, floor = shutil.disk_usage(there).free, config.service.min_free
     database = config.database
     size = database.stat().st_size if database.exists() else 0
-    text = f"{free / 1e9:,.1f} GB free in {there}, collector.db has {size / 1e9:,.1f} GB"
-    if free < _SCARCE:
-        yield Finding("wrong", "disk", f"{text}: make room, or the service stops asking")
+    text = f"{sized(free)} are free in {there}, collector.db has {sized(size)}"
+    if free < floor:
+        least = f"with less than `min_free`, {sized(floor)}, nothing is asked"
+        yield Finding("wrong", "disk", f"{text}; {least}: make room, as by `collector prune`, or lower it")
     elif free < max(_LITTLE, size):
         yield Finding("look", "disk", f"{text}: make room, a backup and large results want as much again")
     else:

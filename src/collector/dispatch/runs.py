@@ -75,7 +75,7 @@ class Runner(Consumer):
 
     async def _draw(self, call: Call, seat: Seat | None) -> bool:
         with await self._ledger.draw(self._lane.name, len(call.jobs)) as permit:
-            if self._lane.stopped or not self._lane.is_wanted(call):
+            if self._lane.held or not self._lane.is_wanted(call):
                 return False
             try:
                 permit.spend()
@@ -110,6 +110,7 @@ class Runner(Consumer):
 
     async def _further(self) -> Permit:
         """A permit for one more request. NoPermit where the source is no longer declared."""
+        await self._lane.room.enough()
         try:
             permit = await self._ledger.draw(self._lane.name, 1)
         except KeyError as error:

@@ -17,6 +17,7 @@ from collector.clock import Clock
 from collector.config import Config
 from collector.errors import NotLoading, StoreBusy, StoreError, UnreadableFile
 from collector.host import thread
+from collector.host.disk import Room
 from collector.host.files import sync, write
 from collector.intake import files, receipt
 from collector.intake.idfile import Chunk
@@ -49,8 +50,11 @@ class Loader:
     """Takes files in, one at a time: (1) a batch in state loading, (2) the file moved into its folder, (3) its IDs in
     chunks, (4) receipt.txt and the batch open."""
 
-    def __init__(self, config: Config, store: Store, clock: Clock, opened: Callable[[str], None]) -> None:
+    def __init__(
+        self, config: Config, store: Store, clock: Clock, opened: Callable[[str], None], room: Room | None = None
+    ) -> None:
         self._config, self._store, self._clock, self._opened = config, store, clock, opened
+        self._room = room or Room()
         self._one_at_a_time = asyncio.Lock()
         self._portion = Portion(LEAST_AT_ONCE)
         self._rejected: deque[Trouble] = deque(maxlen=REJECTED_SHOWN)
@@ -80,6 +84,7 @@ class Loader:
         """Takes a complete file in, as a batch that the sources of `follow` are to follow; None when it was rejected,
         cancelled meanwhile, or cannot be opened as yet. files.Left, and nothing done, where it must stay."""
         async with self._one_at_a_time:
+            await self._room.enough()
             spec = self._spec(source)
             try:
                 identity = await thread.run(lambda: _sniffed(path, spec, column))
@@ -225,6 +230,7 @@ class Loader:
             start += len(part)
             last = start >= len(chunk.keys)
             line = chunk.line if last else batch.line
+            await self._room.enough()
             began = self._clock.mono()
             # In the table's own order: a file in no order is taken in nearly twice as fast.
             ordered = sorted(part)

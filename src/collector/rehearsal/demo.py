@@ -41,6 +41,9 @@ _CONFIG = """\
 root           = "."
 default_source = "x_posts"
 
+[service]
+min_free = "50MB"            # it needs no more
+
 [admin]
 listen = "127.0.0.1:0"        # any free port
 

@@ -43,6 +43,11 @@ class Store:
         """The database file."""
         return self._database.path
 
+    async def spare(self) -> int:
+        """Bytes inside the file that what was removed has left; they are used before the file grows."""
+        [(pages, size)] = await self._database.read("SELECT * FROM pragma_freelist_count, pragma_page_size")
+        return int(pages * size)
+
     def copied(self, target: Path, told: Told) -> Copy:
         """A copy that is to be run in a thread, and to its end before the store is closed."""
         return Copy(self._database.lent(), target, told, gently=True)
