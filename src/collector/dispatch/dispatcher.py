@@ -69,7 +69,7 @@ class Dispatcher:
         self._teams: dict[str, Team] = {}
         self._taken: defaultdict[str, Taken] = defaultdict(Taken)  # by source, of sources that are gone too
         self._lineage = Lineage(store.batches)
-        self.recorder = Recorder(store, self._taken, ended, self._random)
+        self.recorder = Recorder(store, self._taken, ended, self._random, client.load)
         self._tools = Tools(self._lineage.of_outcomes, ledger, client, self.recorder.put, clock)
 
     def declare(self, specs: Mapping[str, Spec], secrets: Mapping[str, Secret]) -> None:

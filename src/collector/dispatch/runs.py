@@ -14,8 +14,9 @@ from collector.dispatch import retry
 from collector.dispatch.consumer import Consumer, Tools, Waits
 from collector.dispatch.judge import ALIKE_STOPS, Judge
 from collector.dispatch.lane import Lane
-from collector.dispatch.purse import Deadline, Purse
+from collector.dispatch.purse import Purse
 from collector.errors import NoPermit
+from collector.host.deadline import Deadline
 from collector.host.workers import Seat, Workers
 from collector.model import Call, Doing
 from collector.sources import python
