@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
+import msgspec
 import structlog
 
 from collector import __version__
@@ -263,12 +264,15 @@ class App:
             progress=dispatcher.progress(),
             troubles=(
                 *self._disk_trouble(),
+                *self._disk.troubles(),
                 *self._reloader.troubles(),
                 *dispatcher.troubles(),
                 *self._watcher.troubles(),
                 *self._folder.troubles(),
             ),
             time=self._timekeeper.totals(),
+            tallies=dispatcher.tallies(),
+            space=msgspec.structs.replace(self._disk.space, min_free=self.config.service.min_free),
         )
 
     def _disk_trouble(self) -> tuple[Trouble, ...]:

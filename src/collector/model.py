@@ -263,6 +263,7 @@ class Tally(msgspec.Struct, frozen=True):
     lost: int = 0  # jobs that are invalid or have failed
     put_off: int = 0  # jobs that were asked and are to be asked again
     items: int = 0
+    size: int = 0  # characters of these
 
     @property
     def calls(self) -> int:
@@ -308,6 +309,7 @@ class Space(msgspec.Struct, frozen=True):
     free: int | None = None  # None: nobody has looked yet
     spare: int = 0  # inside the database, of what was removed; looked at only where little is free
     database: int = 0
+    min_free: int = 0  # what is to stay free
     wal: int = 0  # what is committed and not yet in the database itself
 
 
@@ -324,3 +326,5 @@ class Live(msgspec.Struct, frozen=True):
     outlook: Callable[[str], Outlook | None] = lambda _: None  # of a source; only a forecast pays for it
     time: dict[str, dict[Why, float]] = {}  # seconds by source since its account began
     progress: dict[str, Progress] = {}  # by source
+    tallies: dict[str, Tally] = {}  # by source
+    space: Space | None = None

@@ -92,3 +92,20 @@ async def test_a_disk_that_cannot_be_looked_at_is_as_it_was(database: Path) -> N
     await disk.look()
     assert disk.space == before
     assert disk.room.trouble
+
+
+async def test_a_reader_that_keeps_the_wal_large_is_told_of(database: Path) -> None:
+    """Not at once: a large commit is over soon."""
+    disk = Disk(database, 0, nothing_inside, Clock())
+    with database.with_name("collector.db-wal").open("wb") as wal:
+        wal.truncate(120_000_000)
+    for _ in range(9):
+        await disk.look()
+    assert disk.troubles() == ()
+    await disk.look()
+    [trouble] = disk.troubles()
+    assert trouble.kind == "wal"
+    assert trouble.what.startswith("collector.db-wal has 120 MB: another program reads collector.db")
+    database.with_name("collector.db-wal").unlink()
+    await disk.look()
+    assert disk.troubles() == ()

@@ -120,6 +120,7 @@ def _tallied(result: Result, outcomes: list[Outcome]) -> Tally:
     kinds = Counter(map(type, outcomes))
     found, gone = kinds[Found], kinds[Gone]
     put_off = kinds[PutOff] + kinds[MorePages]
+    items = [item.body for outcome in outcomes if isinstance(outcome, Found | MorePages) for item in outcome.items]
     return Tally(
         answered=int(result.sent and result.attempt is None),
         waited=int(not result.sent and result.attempt is not None),
@@ -128,7 +129,8 @@ def _tallied(result: Result, outcomes: list[Outcome]) -> Tally:
         gone=gone,
         lost=len(outcomes) - found - gone - put_off,
         put_off=put_off,
-        items=sum(len(outcome.items) for outcome in outcomes if isinstance(outcome, Found | MorePages)),
+        items=len(items),
+        size=sum(map(len, items)),
     )
 
 

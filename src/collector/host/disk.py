@@ -17,6 +17,8 @@ from collector.model import Space, Trouble
 EVERY = 1.0  # seconds; at 20 MB/s, which is more than the service has ever written, 20 MB
 MORE = 1.1  # times the floor is what has to be free before it goes on
 
+MOST_WAL = 64_000_000  # bytes; the service itself stays below
+_LOOKS = 10  # in a row, after which somebody else is to blame
 _PARTS = 3  # room inside the database counts up to so many times what is free: its WAL and the ledger want real room
 
 log = structlog.get_logger()
@@ -50,6 +52,7 @@ class Disk:
         self._database, self._floor, self._spare, self._clock = database, floor, spare, clock
         self.room = Room()
         self.space = Space(str(database.parent))
+        self._large = 0  # looks in a row at a large WAL
 
     def reconfigure(self, floor: int) -> None:
         """Takes up another floor; 0 is none."""
@@ -70,8 +73,19 @@ class Disk:
             spare = await self._spare() if free < MORE * self._floor else 0
         except (OSError, StoreBusy):
             return
-        self.space = Space(str(self._database.parent), free, spare, size, wal)
+        self.space = Space(str(self._database.parent), free, spare, size, wal=wal)
+        self._large = self._large + 1 if wal > MOST_WAL else 0
         self._decide()
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """Who keeps the WAL from being written back into the database."""
+        if self._large < _LOOKS:
+            return ()
+        what = (
+            f"collector.db-wal has {quantity.sized(self.space.wal)}: another program reads collector.db in one"
+            " transaction that does not end, so nothing can be written back; end it (`fuser -v collector.db` names it)"
+        )
+        return (Trouble("wal", what, self.space.path, self._clock.wall() - self._large * EVERY),)
 
     def _decide(self) -> None:
         before, space, floor = self.room.trouble, self.space, self._floor

@@ -114,6 +114,17 @@ class TroubleStatus(msgspec.Struct, frozen=True):
     since: str | None
 
 
+class DiskStatus(msgspec.Struct, frozen=True):
+    """The disk under the database, in bytes; `forecast` is its size when all that is open is done, null where nobody
+    can tell."""
+
+    path: str
+    free: int
+    min_free: int
+    database: int
+    forecast: int | None
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """The service at one moment; with `at_least` there is more to come than the finish times speak of."""
 
@@ -133,3 +144,4 @@ class Snapshot(msgspec.Struct, frozen=True):
     sources: dict[str, SourceStatus]
     troubles: tuple[TroubleStatus, ...]
     time: dict[str, dict[Why, float]] = {}  # seconds by source since its account began; what took none is left out
+    disk: DiskStatus | None = None
