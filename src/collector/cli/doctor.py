@@ -143,10 +143,27 @@ def _disk(config: Config) -> Iterator[Finding]:
     if free < floor:
         least = f"with less than `min_free`, {sized(floor)}, nothing is asked"
         yield Finding("wrong", "disk", f"{text}; {least}: make room, as by `collector prune`, or lower it")
+    elif (then := _forecast(config)) and then - size > free - floor:
+        grown = f"it will have about {sized(then)} when all that is open is done, and that does not fit"
+        yield Finding("look", "disk", f"{text}; {grown}: make room before it pauses")
     elif free < max(_LITTLE, size):
         yield Finding("look", "disk", f"{text}: make room, a backup and large results want as much again")
     else:
         yield Finding("ok", "disk", text)
+
+
+def _forecast(config: Config) -> int | None:
+    """How large the database will be, where a service runs that can tell."""
+    import json
+
+    from collector.cli import control
+
+    try:
+        disk = json.loads(control.ask(config, "/status")).get("disk") or {}
+    except CollectorError:
+        return None
+    size: int | None = disk.get("forecast")
+    return size
 
 
 def _sqlite(_: Config | None = None) -> Iterator[Finding]:
