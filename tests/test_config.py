@@ -265,3 +265,15 @@ def test_two_sources_whose_views_would_be_one_are_a_problem(tmp_path: Path) -> N
     assert "source.Posts = 'Posts': expected another name: the view of 'posts' would be the same" in said
     (tmp_path / "collector.toml").write_text(f"{GOOD}{columns}{other}")
     assert config.load(tmp_path / "collector.toml").sources.keys() == {"posts", "Posts"}
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_credential_that_is_not_loaded_is_told_with_the_line_that_loads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: bool
+) -> None:
+    """Whether the unit loads others or none."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    if loaded:
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    said = problems(tmp_path, f'{GOOD}\n[secret]\nkey = {{ credential = "key" }}')
+    assert "LoadCredential=key:/etc/collector/key under [Service] in `systemctl edit collector`" in said
