@@ -225,4 +225,4 @@ def _other_secrets(old: Config, new: Config, source: str) -> list[str]:
 
 
 def _spoken(value: object) -> str:
-    return quantity.spoken(value) if isinstance(value, float) else str(value)
+    return quantity.spoken(value) if isinstance(value, float) else "none" if value is None else str(value)
