@@ -36,6 +36,7 @@ from collector.model import BatchId, Live, Trouble, Why
 from collector.output.folder import Folder
 from collector.output.headline import headline
 from collector.output.health import Health, health
+from collector.output.notifier import Notifier
 from collector.output.recent import Finishes
 from collector.output.snapshot import Snapshot
 from collector.output.status import snapshot
@@ -46,6 +47,7 @@ from collector.sources.identity import identity
 from collector.store import store as stores
 
 LAST_COMMITS = 5.0  # seconds that a stop gives the recorder, whatever is left of the grace
+LAST_NOTICES = 2.0  # and what is still to be told; the rest is told after the next start
 
 _MOST_TOLD = 20  # IDs of a line of the log
 
@@ -141,6 +143,9 @@ class App:
         self._controller = Controller(
             self._store, self._dispatcher.opened, self._dispatcher.recall, self._folder.ended, clock
         )
+        self._notifier = Notifier(self._store, self.snapshot, client, clock)
+        self._notifier.reconfigure(config.service.notify, config.secrets)
+        await self._notifier.begin()
         self._declare()
         self._views = ViewKeeper(self._store.views, config.sources)
         await self._views.make()
@@ -197,6 +202,7 @@ class App:
         self._loader.reconfigure(config)
         self._watcher.reconfigure(config)
         self._folder.reconfigure(config.sources)
+        self._notifier.reconfigure(config.service.notify, config.secrets)
         self._views.reconfigure(config.sources)
 
     def _spent(self, batch: BatchId) -> Mapping[Why, float]:
@@ -220,6 +226,7 @@ class App:
             controller = group.create_task(self._controller.run())
             views = group.create_task(self._views.run())
             diary = group.create_task(self._diary.run())
+            notifier = group.create_task(self._notifier.run())
             self._crew.begin(group.create_task)
             taking = [group.create_task(self._reloader.run()), group.create_task(self._watcher.run())]
             self.ready.set()
@@ -232,7 +239,9 @@ class App:
             await self._crew.stop_feeding()
             await self._crew.land(self.config.service.grace)
             await self._record_the_last()
-            await end([controller, folder, recorder, disk, timekeeper, views, diary, herald])
+            self._notifier.stop()
+            await asyncio.wait([notifier], timeout=LAST_NOTICES)
+            await end([controller, folder, recorder, disk, timekeeper, views, diary, herald, notifier])
             self._diary.look(last=True)
             await self._timekeeper.close()
             await self._end()
@@ -269,6 +278,7 @@ class App:
                 *dispatcher.troubles(),
                 *self._watcher.troubles(),
                 *self._folder.troubles(),
+                *self._notifier.troubles(),
             ),
             time=self._timekeeper.totals(),
             tallies=dispatcher.tallies(),

@@ -19,6 +19,7 @@ from collector.host.secret import Secret
 from collector.sources import chain, identity, presets, python, spec
 from collector.sources import declared as declared_by
 from collector.sources.fault import problems_of
+from collector.sources.notify import Notify
 from collector.sources.python import Stamp
 from collector.sources.spec import Spec
 from collector.sources.values import Limits, Seconds, Strict, written
@@ -55,6 +56,7 @@ class Service(Strict):
     grace: Seconds = 20.0
     settle: Seconds = 2.0
     min_free: Annotated[int, written(quantity.size_or_none, quantity.SIZE_OR_NONE)] = 1_000_000_000
+    notify: Notify | None = None
 
 
 class Admin(Strict):
@@ -215,7 +217,9 @@ def _build(path: Path, table: dict[str, Any], *, fetch: bool) -> Config:
     problems += python.problems(path.parent, sources) if fetch else []
     problems += chain.problems(sources, tables["source"])
     problems += _undrawable(sources, secrets, budgets, tables["budget"])
-    problems += _missing_secrets(tables["source"], tables["secret"])
+    asking = {f"source.{name}": source for name, source in tables["source"].items()}
+    asking["service.notify"] = tables["service"].get("notify")
+    problems += _missing_secrets(asking, tables["secret"])
     default = table.get("default_source")
     if default is not None and not (isinstance(default, str) and default in tables["source"]):
         names = ", ".join(tables["source"]) or "none is declared"
@@ -341,10 +345,10 @@ def _secrets(folder: Path, tables: dict[str, Any], problems: list[Problem], *, f
     return found
 
 
-def _missing_secrets(sources: Mapping[str, Any], declared: Mapping[str, Any]) -> list[Problem]:
+def _missing_secrets(asking: Mapping[str, Any], declared: Mapping[str, Any]) -> list[Problem]:
     return [
-        Problem(f"source.{name}", f"{{secret.{wanted}}}", f'a declared secret: [secret] {wanted} = {{ env = "…" }}')
-        for name, table in sources.items()
+        Problem(where, f"{{secret.{wanted}}}", f'a declared secret: [secret] {wanted} = {{ env = "…" }}')
+        for where, table in asking.items()
         if isinstance(table, dict)
         for wanted in sorted(declared_by.secrets(table) - set(declared))
     ]

@@ -227,4 +227,4 @@ def _other_secrets(old: Config, new: Config, source: str) -> list[str]:
 def _spoken(key: str, value: Any) -> str:
     if key == "min_free":
         return quantity.sized(value)
-    return quantity.spoken(value) if isinstance(value, float) else str(value)
+    return quantity.spoken(value) if isinstance(value, float) else "none" if value is None else str(value)

@@ -42,8 +42,8 @@ class Finding:
 def doctor(config_path: Path | None, as_json: bool) -> None:
     """Look at the configuration, the folders and the machine.
 
-    One line for each finding: ok, look or wrong, and what to do. No request is sent: each API is connected to, and that
-    is all. Exit 1 when something is wrong.
+    One line for each finding: ok, look or wrong, and what to do. No request is sent: each API, and the webhook of
+    `notify`, is connected to, and that is all. Exit 1 when something is wrong.
     """
     findings: list[Finding] = []
     try:
@@ -233,6 +233,15 @@ def _leftovers(config: Config) -> Iterator[Finding]:
         yield Finding("ok", "left over", "no file waits in watch/ or rejected/")
 
 
+def _command(config: Config) -> Iterator[Finding]:
+    """The one that notices go to."""
+    notify = config.service.notify
+    if notify and notify.command:
+        found = shutil.which(notify.command[0])
+        text = f"{found}, not run now" if found else f"{notify.command[0]} is not there: install it, or mend `notify`"
+        yield Finding("ok" if found else "wrong", "notify command", text)
+
+
 def _hosts(config: Config) -> Iterator[Finding]:
     import asyncio
 
@@ -243,23 +252,25 @@ async def _reached(config: Config) -> list[Finding]:
     import asyncio
     from urllib.parse import urlsplit
 
-    urls = [spec.url for spec in config.sources.values()]
-    urls += [spec.auth.url for spec in config.sources.values() if spec.auth]
-    hosts = dict.fromkeys(
-        (parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
-        for parts in map(urlsplit, urls)
+    urls = {spec.url: "API" for spec in config.sources.values()}
+    urls |= {spec.auth.url: "API" for spec in config.sources.values() if spec.auth}
+    if config.service.notify and config.service.notify.url:
+        urls[config.service.notify.url] = "webhook"
+    hosts = {
+        (parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80), what): None
+        for parts, what in ((urlsplit(url), what) for url, what in urls.items())
         if parts.hostname and "{" not in parts.netloc
-    )
+    }
     async with asyncio.TaskGroup() as group:
         looks = [group.create_task(_reach(*host)) for host in hosts]
     return [look.result() for look in looks]
 
 
-async def _reach(scheme: str, host: Any, port: int) -> Finding:
-    """A connection, with TLS where the API has it, and nothing more."""
+async def _reach(scheme: str, host: Any, port: int, called: str) -> Finding:
+    """A connection, with TLS where the other side has it, and nothing more."""
     import asyncio
 
-    what, began = f"API {host}:{port}", time.monotonic()
+    what, began = f"{called} {host}:{port}", time.monotonic()
     try:
         async with asyncio.timeout(_PATIENCE):
             _, writer = await asyncio.open_connection(host, port, ssl=scheme == "https")
@@ -274,5 +285,5 @@ async def _reach(scheme: str, host: Any, port: int) -> Finding:
 
 
 _LOOKS: tuple[Callable[[Any], Iterator[Finding]], ...] = (
-    *(_configuration, _secrets, _folders, _disk, _sqlite, _clock, _service, _leftovers, _hosts),
+    *(_configuration, _secrets, _folders, _disk, _sqlite, _clock, _service, _leftovers, _command, _hosts),
 )

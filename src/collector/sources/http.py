@@ -1,8 +1,8 @@
 """The only client session: one request out, one whole answer back."""
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, Protocol, Self
@@ -135,17 +135,32 @@ class Client:
                 request = redirected(request, response.status, location)
         raise RequestError("redirect", f"more than {MOST_REDIRECTS} redirects")
 
+    async def notify(self, url: str, headers: Mapping[str, str], body: bytes, timeout: float) -> int:
+        """The status that a POST of ours is answered with, whose body nobody reads; no budget counts it. RequestError
+        where no answer came."""
+        async with self._posted(url, headers, body, f"{URL(url).origin()}", timeout) as response:
+            response.close()  # a body may be without end
+            return response.status
+
     async def _post(self, url: str, headers: Mapping[str, str], form: bytes) -> tuple[int, bytes]:
-        """A request for a token: no redirect is followed, and no budget counts it."""
+        """A request for a token, which no budget counts."""
         where = f"the token endpoint {URL(url).with_query(None)}"
+        async with self._posted(url, headers, form, where, _TOKEN_SECONDS) as response:
+            return response.status, await _Reading(_TOKEN_BYTES).body(response)
+
+    @asynccontextmanager
+    async def _posted(
+        self, url: str, headers: Mapping[str, str], body: bytes, where: str, timeout: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """No redirect is followed."""
         try:
             async with (
-                asyncio.timeout(_TOKEN_SECONDS),
-                self._session.post(url, headers=headers, data=form, allow_redirects=False) as response,
+                asyncio.timeout(timeout),
+                self._session.post(url, headers=headers, data=body, allow_redirects=False) as response,
             ):
-                return response.status, await _Reading(_TOKEN_BYTES).body(response)
+                yield response
         except TimeoutError as error:
-            raise RequestError("connection", f"{where}: no whole answer within {_TOKEN_SECONDS:g} s") from error
+            raise RequestError("connection", f"{where}: no whole answer within {timeout:g} s") from error
         except aiohttp.ClientResponseError as error:
             raise RequestError("connection", f"{where}: no HTTP that can be read") from error.__cause__
         except (aiohttp.ClientError, OSError) as error:

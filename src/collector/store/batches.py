@@ -1,7 +1,7 @@
 """Batches: taken in, opened, finished, written out."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -16,6 +16,8 @@ from collector.store.database import Database, Row, Write, json_text
 from collector.store.pauses import Pauses
 
 T = TypeVar("T")
+
+TAKEN_IN = "in"  # of `told`
 
 _LONGEST_STEM = 120  # bytes
 
@@ -52,6 +54,7 @@ class Batch(msgspec.Struct, frozen=True):
     granted: bool = False  # somebody said yes to more IDs than `max_children`
     pause_wanted: bool = False  # asked for while it is loading
     priority: int = 0  # the higher goes first, among the batches of its source
+    told: str = ""  # what somebody was told of it: nothing, TAKEN_IN, or the stamp of the end that was told
 
     @property
     def folder(self) -> str:
@@ -62,7 +65,7 @@ class Batch(msgspec.Struct, frozen=True):
 _COLUMNS = (
     "id, source, name, origin, file, source_column, device, inode, size, mtime, digest, layout, warnings,"
     " state, line, lines, refused, items, created_at, opened_at, finished_at, written_at,"
-    " parent, chain, granted, pause_wanted, priority"
+    " parent, chain, granted, pause_wanted, priority, told"
 )
 
 
@@ -77,6 +80,7 @@ class Batches:
         self._items: Counter[str] = Counter()  # by source
         self._children: defaultdict[BatchId, dict[BatchId, None]] = defaultdict(dict)
         self._unwritten: dict[BatchId, None] = {}  # ended, and their results not yet in their folder
+        self._untold: dict[BatchId, str] = {}  # what is news of them
 
     async def load(self) -> None:
         """Reads every batch into memory; once, at the start."""
@@ -101,6 +105,10 @@ class Batches:
             self._unwritten.setdefault(batch.id)
         else:
             self._unwritten.pop(batch.id, None)
+        if said := _news(batch):
+            self._untold[batch.id] = said
+        else:
+            self._untold.pop(batch.id, None)
 
     def get(self, batch: BatchId) -> Batch:
         """One batch; KeyError when there is none."""
@@ -151,6 +159,11 @@ class Batches:
     def to_write(self) -> list[Batch]:
         """Ended ones whose results are not yet in their folder."""
         return [self._known[batch] for batch in self._unwritten]
+
+    @property
+    def untold(self) -> Mapping[BatchId, str]:
+        """What somebody is to be told next, as `told` then keeps it, of those of which there is news."""
+        return self._untold
 
     async def begin(
         self,
@@ -260,7 +273,7 @@ class Batches:
         """The mirror follows a committed removal."""
         gone = self._known.pop(batch)
         self._items[gone.source] -= gone.items
-        for place in (self._ongoing, self._ended, self._unwritten, self._children):
+        for place in (self._ongoing, self._ended, self._unwritten, self._untold, self._children):
             place.pop(batch, None)
         if gone.parent is not None and gone.parent in self._children:
             self._children[gone.parent].pop(batch, None)
@@ -269,7 +282,7 @@ class Batches:
 def _batch(row: Row) -> Batch:
     (number, source, name, origin, file, column, device, inode, size, mtime, digest, layout, warnings, *rest) = row
     (state, line, lines, refused, items, created_at, opened_at, finished_at, written_at, *of_chain) = rest
-    parent, chain, granted, pause_wanted, priority = of_chain
+    parent, chain, granted, pause_wanted, priority, told = of_chain
     return Batch(
         id=number,
         source=source,
@@ -295,7 +308,18 @@ def _batch(row: Row) -> Batch:
         granted=bool(granted),
         pause_wanted=bool(pause_wanted),
         priority=priority,
+        told=told,
     )
+
+
+def _news(batch: Batch) -> str:
+    """For people a batch has ended when its results are in its folder; one of a chain came with its parent."""
+    if batch.told == "" and batch.opened_at is not None and batch.parent is None:
+        return TAKEN_IN
+    if batch.finished_at is None or batch.written_at is None:
+        return ""
+    ended = stamp(batch.finished_at)
+    return "" if batch.told == ended else ended
 
 
 def _below(parent: Batch, source: str) -> str:

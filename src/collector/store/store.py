@@ -15,6 +15,7 @@ from collector.store.control import Control
 from collector.store.hours import Hours
 from collector.store.items import Items
 from collector.store.jobs import Jobs
+from collector.store.notices import Notices
 from collector.store.pauses import Pauses
 from collector.store.prune import Prune
 from collector.store.retries import Retries
@@ -22,7 +23,7 @@ from collector.store.views import Views
 
 
 class Store:
-    """Batches, jobs, items, books, hours and views over one database."""
+    """Batches, jobs, items, books, hours, notices and views over one database."""
 
     def __init__(self, db: database.Database, clock: Clock) -> None:
         self._database = db
@@ -35,6 +36,7 @@ class Store:
         self.retries = Retries(db, self.books, self.batches, self.actions, clock)
         self.items = Items(db)
         self.hours = Hours(db)
+        self.notices = Notices(db, self.batches)
         self.views = Views(db)
         self.prune = Prune(db, self.books, self.batches)
 
