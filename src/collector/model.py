@@ -304,7 +304,7 @@ class Trouble(msgspec.Struct, frozen=True):
 class Live(msgspec.Struct, frozen=True):
     """Everything that is in memory only, for status and the page."""
 
-    state: str  # running, paused, draining, degraded
+    state: str  # running, paused, draining (nothing new is taken in, by an order or since it stops), degraded
     calls_in_the_air: int
     running: dict[tuple[BatchId, State], int]  # jobs in the air by batch and the state their rows have
     waiting: tuple[Wait, ...]
@@ -314,3 +314,4 @@ class Live(msgspec.Struct, frozen=True):
     outlook: Callable[[str], Outlook | None] = lambda _: None  # of a source; only a forecast pays for it
     time: dict[str, dict[Why, float]] = {}  # seconds by source since its account began
     progress: dict[str, Progress] = {}  # by source
+    stopping: bool = False  # a stop is under way

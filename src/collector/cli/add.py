@@ -9,12 +9,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from collector.cli import option
-from collector.errors import CollectorError, UsageError
+from collector.errors import CollectorError, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from collector.config import Config
 
 _BLOCK = 1 << 20
 _LONGEST = 200  # bytes of a name, so that the names made from it still fit into the 255 of a file system
@@ -55,14 +58,24 @@ def add(
         place, size = _copy(stream, config.watch / chosen, wanted, {key: kept for key, kept in options.items() if kept})
     holder = lock.holder(config.root)
     facts = {"file": str(place), "bytes": size, "source": root, "column": options["column"], "then": follow}
-    taking = (
-        f"the running service takes it in ({holder})"
-        if holder
-        else f"no service is running: `{option.hint('run', config.path)}` takes it in"
-    )
+    taking = _taking(config, holder)
     whose = ", then ".join((root, *follow))
     option.say(
         as_json, facts | {"service": holder}, f"added {option.near(place)} ({size:,} bytes) for {whose}; {taking}"
+    )
+
+
+def _taking(config: Config, holder: str | None) -> str:
+    """What becomes of the file; whatever ails the database, it was added."""
+    from collector.store.look import seen
+
+    with suppress(StoreError):
+        if seen(config.database, lambda look: look.drains()):
+            return "it stays in watch/ until `collector resume --all`, since somebody drains the service"
+    return (
+        f"the running service takes it in ({holder})"
+        if holder
+        else f"no service is running: `{option.hint('run', config.path)}` takes it in"
     )
 
 

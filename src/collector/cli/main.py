@@ -15,6 +15,7 @@ from collector.cli import (
     backup,
     demo,
     doctor,
+    drain,
     export,
     orders,
     plan,
@@ -89,7 +90,16 @@ def cli() -> None:
 
 for command in (
     *(setup.init, setup.check, sources.sources, trying.try_source, serve.run, plan.plan, add.add, status.status),
-    *(orders.pause, orders.resume, orders.cancel, retry.retry, orders.priority, orders.reload, export.export),
+    *(
+        orders.pause,
+        orders.resume,
+        orders.cancel,
+        retry.retry,
+        orders.priority,
+        drain.drain,
+        orders.reload,
+        export.export,
+    ),
     *(backup.backup, restore.restore, prune.prune, doctor.doctor, demo.demo),
 ):
     cli.add_command(command)

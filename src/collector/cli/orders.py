@@ -42,7 +42,7 @@ def pause(batches: tuple[str, ...], source: str | None, every: bool, config_path
 @click.command()
 @_batches
 @click.option("--source", metavar="S", help="A source that is paused, or has stopped, once what it names is mended.")
-@click.option("--all", "every", is_flag=True, help="Every source that is paused or stopped.")
+@click.option("--all", "every", is_flag=True, help="Every source that is paused or stopped; ends a drain.")
 @option.config_file
 @option.as_json
 def resume(batches: tuple[str, ...], source: str | None, every: bool, config_path: Path | None, as_json: bool) -> None:
@@ -227,6 +227,9 @@ def _paused(told: dict[str, Any]) -> str:
 def _resumed(told: dict[str, Any]) -> str:
     others = told["not_stopped"]
     states = ", ".join(f"{name} is {live['state']}{_still(live)}" for name, live in others.items())
+    if told.get("drain"):
+        also = f"; resumed {', '.join(told['resumed'])}" if told["resumed"] else ""
+        return f"the drain has ended, new files are taken in again{also}"
     if not told["resumed"]:
         return (
             f"nothing to resume: {states}"

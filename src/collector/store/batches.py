@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from collector.clock import Clock, stamp, unstamp
-from collector.errors import NotLoading
+from collector.errors import Drained, NotLoading
 from collector.model import BatchId, BatchState, Heir, State
 from collector.store.books import Books
 from collector.store.database import Database, Row, Write, json_text
@@ -163,9 +163,12 @@ class Batches:
         identity: tuple[int, int, int, int] | None = None,
         chain: Sequence[str] = (),
     ) -> Batch:
-        """Step one of taking in: a durable batch in state loading, before anything is moved."""
+        """Step one of taking in: a durable batch in state loading, before anything is moved; Drained, and none, where
+        nothing new is taken in."""
         asked = None if column is None else json_text(column)
         async with self._database.write() as write:
+            if self._pauses.draining_since is not None:
+                raise Drained
             [batch] = await self.change(
                 write,
                 "INSERT INTO batches"

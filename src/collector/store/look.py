@@ -15,6 +15,7 @@ from collector.model import BatchId, BatchState
 from collector.store.batches import folder_of
 from collector.store.database import OURS, PASSING, Row, json_text
 from collector.store.items import COLLECTED, FoundItem, of_pairs, page_size
+from collector.store.pauses import INTAKE
 from collector.store.views import own_text
 
 T = TypeVar("T")
@@ -61,6 +62,11 @@ class Look:
             (source,),
         )
         return int(jobs)
+
+    def drains(self) -> bool:
+        """Whether nothing new is taken in."""
+        [(drains,)] = self._connection.execute("SELECT EXISTS (SELECT 1 FROM meta WHERE key = ?)", (INTAKE,))
+        return bool(drains)
 
     def has_items(self, source: str) -> bool:
         """Whether anything of a source was ever found."""
