@@ -13,11 +13,15 @@ CollectorError                what, where and what to do, for an operator; the c
 └── NoPermit                  a wire request had no permit left; the call is broken off and its jobs put off
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
 
 
 class CollectorError(Exception):
-    """An error whose text is meant to be read by an operator."""
+    """An error whose text is meant to be read by an operator; `facts` are for programs, beside the text."""
+
+    facts: Mapping[str, object] = MappingProxyType({})
 
 
 class UsageError(CollectorError):
@@ -49,6 +53,7 @@ class ConfigError(UsageError):
         plural = "problem" if len(problems) == 1 else "problems"
         lines = "\n".join(f"  {problem}" for problem in problems)
         super().__init__(f"{where}: {len(problems)} {plural}\n{lines}")
+        self.facts = {"config": where, "problems": [asdict(problem) for problem in problems]}
 
 
 class Held(UsageError):

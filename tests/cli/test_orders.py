@@ -78,8 +78,9 @@ def test_an_unknown_batch_is_wrong_usage_and_those_before_it_are_done(unanswered
     """Exit 2 with the batches there are; programs get what was done."""
     told = run("pause", "1", "7", "--json", "--config", str(unanswered.config))
     assert told.exit_code == 2
-    assert "no batch '7'; the latest there are: 0001-ids\n" in told.output
-    [done] = json.loads(told.output.splitlines()[0])["batches"]
+    document = json.loads(told.output)
+    assert document["error"] == "no batch '7'; the latest there are: 0001-ids"
+    [done] = document["batches"]
     assert (done["folder"], done["state"], done["changed"], done["open"]) == ("0001-ids", "paused", True, 10)
 
 

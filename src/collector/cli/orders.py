@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -101,7 +102,9 @@ def reload(config_path: Path | None, as_json: bool) -> None:
     _expect(status, told, 200, 422)
     if told["problems"]:
         refused = ConfigError(told["path"], [Problem(**problem) for problem in told["problems"]])
-        raise UsageError(f"{refused}\nrefused: the running service goes on as it was")
+        error = UsageError(f"{refused}\nrefused: the running service goes on as it was")
+        error.facts = refused.facts
+        raise error
     option.say(as_json, told, _reloaded(told))
 
 
@@ -131,16 +134,24 @@ def _order_any(
 def _order(config_path: Path | None, verb: str, posts: Iterable[str], as_json: bool) -> None:
     """One order after the other; where one is refused, those before it were carried out and are told."""
     done: list[dict[str, Any]] = []
-    told: dict[str, Any] | None = None
-    try:
-        for path in posts:
+    for path in posts:
+        with also_told(done):
             told = ordered(config_path, path)
-            done += told["batches"]
-            if not as_json:
-                click.echo("\n".join(stood(verb, told["batches"])))
-    finally:
-        if as_json and told is not None:
-            option.say(True, {"batches": done}, "")
+        done += told["batches"]
+        if not as_json:
+            click.echo("\n".join(stood(verb, told["batches"])))
+    if as_json:
+        option.say(True, {"batches": done}, "")
+
+
+@contextmanager
+def also_told(done: Sequence[dict[str, Any]]) -> Iterator[None]:
+    """An error tells programs the batches that were done before it."""
+    try:
+        yield
+    except CollectorError as error:
+        error.facts = {**error.facts, "batches": done}
+        raise
 
 
 def stood(verb: str, family: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -49,15 +49,14 @@ def retry(
         raise UsageError("--absent is a choice of its own: it stands for --gone --reason absent")
     query = _query(["gone"] if absent else states, "absent" if absent else reason)
     done: list[dict[str, Any]] = []
-    try:
-        for path in orders.paths("retry", batches, source):
+    for path in orders.paths("retry", batches, source):
+        with orders.also_told(done):
             told = _ordered(config_path, path + query)
-            done += told["batches"]
-            if not as_json:
-                click.echo("\n".join(again(told["batches"])))
-    finally:
-        if as_json:
-            option.say(True, {"retried": sum(batch["retried"] for batch in done), "batches": done}, "")
+        done += told["batches"]
+        if not as_json:
+            click.echo("\n".join(again(told["batches"])))
+    if as_json:
+        option.say(True, {"retried": sum(batch["retried"] for batch in done), "batches": done}, "")
 
 
 def again(batches: Sequence[dict[str, Any]]) -> Iterator[str]:
