@@ -25,11 +25,9 @@ _LONGEST = 200  # bytes of a name, so that the names made from it still fit into
 
 @click.command()
 @click.argument("file", metavar="FILE")
-@click.option("--source", metavar="S", help="The source to ask; else the default_source of the configuration.")
+@option.of_source("The source to ask; else the default_source of the configuration.")
 @click.option("--column", metavar="C", help="The column that holds the IDs: its header, or its number from 1.")
-@click.option(
-    "--then", metavar="S", multiple=True, help="A source that is to follow, with the items' IDs; as often as wanted."
-)
+@option.then("A source that is to follow, with the items' IDs; as often as wanted.")
 @click.option("--name", metavar="N", help="Another name for the batch; needed where FILE is -, standard input.")
 @option.config_file
 @option.as_json

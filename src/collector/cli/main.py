@@ -17,6 +17,7 @@ from collector import __version__
 from collector.cli import (
     add,
     backup,
+    complete,
     demo,
     doctor,
     drain,
@@ -24,6 +25,7 @@ from collector.cli import (
     orders,
     plan,
     prune,
+    report,
     restore,
     retry,
     serve,
@@ -128,17 +130,9 @@ def cli() -> None:
 
 for command in (
     *(setup.init, setup.check, sources.sources, trying.try_source, serve.run, plan.plan, add.add, status.status),
-    *(
-        orders.pause,
-        orders.resume,
-        orders.cancel,
-        retry.retry,
-        orders.priority,
-        drain.drain,
-        orders.reload,
-        export.export,
-    ),
-    *(backup.backup, restore.restore, prune.prune, doctor.doctor, demo.demo),
+    *(orders.pause, orders.resume, orders.cancel, retry.retry, orders.priority, drain.drain, orders.reload),
+    *(report.report, export.export, backup.backup, restore.restore, prune.prune, doctor.doctor),
+    *(complete.completion, demo.demo),
 ):
     cli.add_command(command)
 

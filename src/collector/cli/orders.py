@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import click
 
-from collector.cli import option
+from collector.cli import complete, option
 from collector.errors import CollectorError, ConfigError, Problem, UsageError
 from collector.host import lock
 from collector.quantity import things
@@ -19,13 +19,12 @@ from collector.quantity import things
 _DONE = {"pause": "paused", "resume": "resumed", "cancel": "cancelled"}
 _TODO = {verb: verb for verb in _DONE} | {"priority": "put first or last"}
 
-_batches = click.argument("batches", metavar="[BATCH…]", nargs=-1)
 _every = click.option("--all", "every", is_flag=True, help="Everything.")
 
 
 @click.command()
-@_batches
-@click.option("--source", metavar="S", help="All of a source, batches that come later too.")
+@option.batches
+@option.of_source("All of a source, batches that come later too.")
 @_every
 @option.config_file
 @option.as_json
@@ -41,8 +40,8 @@ def pause(batches: tuple[str, ...], source: str | None, every: bool, config_path
 
 
 @click.command()
-@_batches
-@click.option("--source", metavar="S", help="A source that is paused, or has stopped, once what it names is mended.")
+@option.batches
+@option.of_source("A source that is paused, or has stopped, once what it names is mended.")
 @click.option("--all", "every", is_flag=True, help="Every source that is paused or stopped; ends a drain.")
 @option.config_file
 @option.as_json
@@ -57,8 +56,8 @@ def resume(batches: tuple[str, ...], source: str | None, every: bool, config_pat
 
 
 @click.command()
-@_batches
-@click.option("--source", metavar="S", help="Every batch of a source that has not ended.")
+@option.batches
+@option.of_source("Every batch of a source that has not ended.")
 @_every
 @option.config_file
 @option.as_json
@@ -72,8 +71,8 @@ def cancel(batches: tuple[str, ...], source: str | None, every: bool, config_pat
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # -5 is a number
-@click.argument("words", metavar="[BATCH…] N", nargs=-1)
-@click.option("--source", metavar="S", help="Every batch of a source that has not ended.")
+@click.argument("words", metavar="[BATCH…] N", nargs=-1, shell_complete=complete.batches)
+@option.of_source("Every batch of a source that has not ended.")
 @_every
 @option.config_file
 @option.as_json

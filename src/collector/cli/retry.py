@@ -16,8 +16,8 @@ _MORE = "what is asked again so far stays so; the same command goes on with the 
 
 
 @click.command()
-@click.argument("batches", metavar="[BATCH…]", nargs=-1)
-@click.option("--source", metavar="S", help="Every batch of a source.")
+@option.batches
+@option.of_source("Every batch of a source.")
 @click.option("--all", "every", is_flag=True, help="Every batch.")
 @click.option("--failed", is_flag=True, help="Whose tries are spent; so it is where nothing is chosen.")
 @click.option("--gone", is_flag=True, help="Of which the API says that they are not there.")
