@@ -217,9 +217,10 @@ def _ordered(config_path: Path | None, path: str, patience: float | None = None)
             raise
     from collector.cli import alone
 
-    answer = alone.order(config, path)
-    click.echo("no service is running: this was done in the database, and holds at the next start", err=True)
-    return answer
+    status, told = alone.order(config, path)
+    if status == 200:
+        click.echo("no service is running: this was done in the database, and holds at the next start", err=True)
+    return status, told
 
 
 def _expect(status: int, told: dict[str, Any], *good: int) -> None:

@@ -19,11 +19,11 @@ _MORE = "what is asked again so far stays so; the same command goes on with the 
 @option.batches
 @option.of_source("Every batch of a source.")
 @click.option("--all", "every", is_flag=True, help="Every batch.")
-@click.option("--failed", is_flag=True, help="Whose tries are spent; so it is where nothing is chosen.")
-@click.option("--gone", is_flag=True, help="Of which the API says that they are not there.")
+@click.option("--failed", is_flag=True, help="IDs whose tries are spent; these where nothing is chosen.")
+@click.option("--gone", is_flag=True, help="IDs that the API says are not there.")
 @click.option("--absent", is_flag=True, help="Of the gone ones those that it left out without a word.")
-@click.option("--invalid", is_flag=True, help="Which the API refused.")
-@click.option("--reason", metavar="R", help="Only those that ended for this reason, as `deleted`.")
+@click.option("--invalid", is_flag=True, help="IDs that the API refused.")
+@click.option("--reason", metavar="R", help="Only IDs that ended for this reason, in whatever state, as `deleted`.")
 @option.config_file
 @option.as_json
 def retry(
@@ -42,6 +42,11 @@ def retry(
 
     BATCH is its number, or the name of its folder; what follows it is meant too. A batch that has finished is open
     again, and its files are written anew at its end. A cancelled one is not asked again.
+
+    \b
+      collector retry 7
+      collector retry --source posts --failed --gone
+      collector retry --all --reason http-500
     """
     orders.one_target("is to be asked again", batches, source, every)
     states = [name for name, chosen in (("failed", failed), ("gone", gone), ("invalid", invalid)) if chosen]

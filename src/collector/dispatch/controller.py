@@ -110,9 +110,9 @@ class Controller:
         log.info("sources_resumed", sources=names, all=source is None)
         return names
 
-    async def drain(self) -> bool:
+    async def drain(self, who: str = "cli") -> bool:
         """Nothing new is taken in; False where that was so before."""
-        new = await self._store.control.drain()
+        new = await self._store.control.drain(who)
         log.info("draining", new=new, open_batches=len(self._store.batches.ongoing()))
         return new
 
