@@ -8,6 +8,9 @@ SYSTEM_PYTHON ?= /usr/bin/python3
 OPT           := /opt/collector
 ETC           := /etc/collector
 UNITS         := /usr/local/lib
+COMPLETE_BASH := /usr/local/share/bash-completion/completions/collector
+COMPLETE_ZSH  := /usr/local/share/zsh/site-functions/_collector
+COMPLETE_FISH := /usr/local/share/fish/vendor_completions.d/collector.fish
 
 .PHONY: demo test lint check format bench bench-limits install upgrade uninstall boot-test clean
 
@@ -65,6 +68,10 @@ upgrade:
 	test -x $(OPT)/bin/python || $(SYSTEM_PYTHON) -m venv $(OPT)
 	$(OPT)/bin/pip install --quiet --disable-pip-version-check --root-user-action ignore .
 	ln -sfn $(OPT)/bin/collector /usr/local/bin/collector
+	install -d $(dir $(COMPLETE_BASH) $(COMPLETE_ZSH) $(COMPLETE_FISH))
+	$(OPT)/bin/collector completion bash > $(COMPLETE_BASH)
+	$(OPT)/bin/collector completion zsh > $(COMPLETE_ZSH)
+	$(OPT)/bin/collector completion fish > $(COMPLETE_FISH)
 	install -D -m 0644 -t $(UNITS)/systemd/system systemd/collector.service systemd/collector-drop@.service systemd/collector-drop@.timer
 	install -D -m 0644 systemd/collector.sysusers.conf $(UNITS)/sysusers.d/collector.conf
 	install -D -m 0644 systemd/collector.tmpfiles.conf $(UNITS)/tmpfiles.d/collector.conf
@@ -77,6 +84,7 @@ uninstall:
 	test ! -d /run/systemd/system || systemctl disable --now collector || true
 	test ! -d /run/systemd/system || systemctl stop 'collector-drop@*' || true
 	rm -rf $(OPT)
+	rm -f $(COMPLETE_BASH) $(COMPLETE_ZSH) $(COMPLETE_FISH)
 	rm -f /etc/systemd/system/timers.target.wants/collector-drop@*.timer
 	rm -f /usr/local/bin/collector $(UNITS)/systemd/system/collector.service $(UNITS)/systemd/system/collector-drop@.*
 	rm -f $(UNITS)/sysusers.d/collector.conf $(UNITS)/tmpfiles.d/collector.conf

@@ -260,10 +260,9 @@ class App:
 
     def _live(self) -> Live:
         dispatcher = self._dispatcher
-        at_work = "paused" if self._store.pauses.all else "running"
-        state = "draining" if self._stopping.is_set() else "degraded" if self._disk_trouble() else at_work
         return Live(
-            state=state,
+            state=self._state(),
+            stopping=self._stopping.is_set(),
             calls_in_the_air=dispatcher.calls_in_the_air,
             running=dispatcher.running(),
             waiting=self._ledger.waits(),
@@ -284,6 +283,15 @@ class App:
             tallies=dispatcher.tallies(),
             space=msgspec.structs.replace(self._disk.space, min_free=self.config.service.min_free),
         )
+
+    def _state(self) -> str:
+        if self._stopping.is_set():
+            return "draining"
+        if self._disk_trouble():
+            return "degraded"
+        if self._store.pauses.all:
+            return "paused"
+        return "draining" if self._controller.drains else "running"
 
     def _disk_trouble(self) -> tuple[Trouble, ...]:
         """Why nothing can be written now, or has room, where that is so."""

@@ -1,6 +1,5 @@
 """The whole configuration: one TOML file, read once, frozen, with all its problems told at once."""
 
-import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -23,9 +22,6 @@ from collector.sources.notify import Notify
 from collector.sources.python import Stamp
 from collector.sources.spec import Spec
 from collector.sources.values import Limits, Seconds, Strict, written
-
-PLACES = ("collector.toml", "/etc/collector/collector.toml")  # looked at in this order, after --config and the variable
-VARIABLE = "COLLECTOR_CONFIG"
 
 _TABLES = ("service", "admin", "secret", "source", "budget")
 _KEYS = ("root", "default_source", *_TABLES)
@@ -145,18 +141,6 @@ class Config:
     def control(self) -> Path:
         """The command line's socket."""
         return self.root / "control.sock"
-
-
-def find(given: Path | None) -> Path:
-    """The configuration file to use: the given one, else $COLLECTOR_CONFIG, else the first of PLACES that exists."""
-    named = given or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
-    if named:
-        return named.absolute()
-    for place in PLACES:
-        if Path(place).exists():
-            return Path(place).absolute()
-    expected = f"a configuration at {' or '.join(PLACES)}; `collector init` writes one"
-    raise ConfigError("no configuration", [Problem("--config", "(not given)", expected)])
 
 
 def load(path: Path, *, secrets: bool = True) -> Config:

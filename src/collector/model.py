@@ -316,7 +316,7 @@ class Space(msgspec.Struct, frozen=True):
 class Live(msgspec.Struct, frozen=True):
     """Everything that is in memory only, for status and the page."""
 
-    state: str  # running, paused, draining, degraded
+    state: str  # running, paused, draining (nothing new is taken in, by an order or since it stops), degraded
     calls_in_the_air: int
     running: dict[tuple[BatchId, State], int]  # jobs in the air by batch and the state their rows have
     waiting: tuple[Wait, ...]
@@ -328,3 +328,4 @@ class Live(msgspec.Struct, frozen=True):
     progress: dict[str, Progress] = {}  # by source
     tallies: dict[str, Tally] = {}  # by source
     space: Space | None = None
+    stopping: bool = False  # a stop is under way

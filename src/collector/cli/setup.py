@@ -55,8 +55,7 @@ def check(context: click.Context, config_path: Path | None, as_json: bool) -> No
     except ConfigError as error:
         if not as_json:
             raise
-        problems = [{"key": p.key, "value": p.value, "expected": p.expected} for p in error.problems]
-        option.say(True, {"ok": False, "config": error.where, "problems": problems}, "")
+        option.say(True, {"ok": False, **error.facts}, "")
         context.exit(2)
     option.say(as_json, _facts(config), _text(config))
 

@@ -15,7 +15,7 @@ import structlog
 
 from collector.clock import Clock
 from collector.config import Config
-from collector.errors import NotLoading, StoreBusy, StoreError, UnreadableFile
+from collector.errors import Drained, NotLoading, StoreBusy, StoreError, UnreadableFile
 from collector.host import thread
 from collector.host.disk import Room
 from collector.host.files import sync, write
@@ -70,7 +70,13 @@ class Loader:
         rejected = [trouble for trouble in self._rejected if os.path.lexists(self._config.root / trouble.where)]
         loading = {batch.id for batch in self._store.batches.loading()}  # a stuck one may have been cancelled
         stuck = [trouble for batch, trouble in self._stuck.items() if batch in loading]
-        return (*((self._busy,) if self._busy else ()), *stuck, *rejected)
+        since = self._store.pauses.draining_since
+        drained = () if since is None else (Trouble("draining", str(Drained()), "watch/", since),)
+        return (*drained, *((self._busy,) if self._busy else ()), *stuck, *rejected)
+
+    def rests(self) -> bool:
+        """True while nothing new is taken in."""
+        return self._store.pauses.draining_since is not None
 
     def unfinished(self) -> bool:
         """True while a batch of a file is loading, or its loading is stuck."""

@@ -63,6 +63,7 @@ def snapshot(
         budgets={name: tuple(_window(window) for window in windows) for name, windows in live.budgets.items()},
         sources={name: _source(name, source, specs, store) for name, source in live.sources.items()},
         troubles=(*_troubles(live, ongoing, listed, specs, now), *_shortage(live, disk)),
+        stopping=live.stopping,
         time=live.time,
         disk=disk,
     )
@@ -94,6 +95,7 @@ def batch_status(store: Store, batch: Batch, air: Air | None = None, ends: Finis
         reasons=reasons,
         parent=batch.parent,
         chain=tuple(child.id for child in store.batches.children(batch.id)),
+        written_at=told(batch.written_at),
     )
 
 

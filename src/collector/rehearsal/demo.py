@@ -117,7 +117,7 @@ class Stage:
         self.app, self._folder, self._api = app, folder, api
         self.interrupted = asyncio.Event()  # by Ctrl-C or SIGTERM
 
-    async def play(self, show: Callable[[Snapshot], None]) -> Audit | None:
+    async def play(self, show: Callable[[Snapshot], object]) -> Audit | None:
         """Drops the ID file, shows what happens until it is written out, and audits it; None when interrupted."""
         await self.app.ready.wait()
         loop = asyncio.get_running_loop()

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from collector.clock import Clock, stamp, unstamp
-from collector.errors import NotLoading
+from collector.errors import Drained, NotLoading
 from collector.model import BatchId, BatchState, Heir, State
 from collector.store.books import Books
 from collector.store.database import Database, Row, Write, json_text
@@ -62,7 +62,7 @@ class Batch(msgspec.Struct, frozen=True):
         return folder_of(self.id, self.name)
 
 
-_COLUMNS = (
+COLUMNS = (
     "id, source, name, origin, file, source_column, device, inode, size, mtime, digest, layout, warnings,"
     " state, line, lines, refused, items, created_at, opened_at, finished_at, written_at,"
     " parent, chain, granted, pause_wanted, priority, told"
@@ -84,8 +84,8 @@ class Batches:
 
     async def load(self) -> None:
         """Reads every batch into memory; once, at the start."""
-        for row in await self._database.read(f"SELECT {_COLUMNS} FROM batches ORDER BY id"):
-            self.keep(_batch(row))
+        for row in await self._database.read(f"SELECT {COLUMNS} FROM batches ORDER BY id"):
+            self.keep(batch_of(row))
         self._ended = dict.fromkeys(sorted(self._ended, key=lambda batch: self._known[batch].finished_at or 0.0))
 
     def keep(self, batch: Batch) -> None:
@@ -176,9 +176,12 @@ class Batches:
         identity: tuple[int, int, int, int] | None = None,
         chain: Sequence[str] = (),
     ) -> Batch:
-        """Step one of taking in: a durable batch in state loading, before anything is moved."""
+        """Step one of taking in: a durable batch in state loading, before anything is moved; Drained, and none, where
+        nothing new is taken in."""
         asked = None if column is None else json_text(column)
         async with self._database.write() as write:
+            if self._pauses.draining_since is not None:
+                raise Drained
             [batch] = await self.change(
                 write,
                 "INSERT INTO batches"
@@ -251,7 +254,7 @@ class Batches:
 
     async def change(self, write: Write, sql: str, values: Sequence[object]) -> list[Batch]:
         """Runs an INSERT or UPDATE of batches; those that it changed, which the mirror follows at the commit."""
-        changed = [_batch(row) for row in await write.rows(f"{sql} RETURNING {_COLUMNS}", values)]
+        changed = [batch_of(row) for row in await write.rows(f"{sql} RETURNING {COLUMNS}", values)]
         for batch in changed:
             write.after_commit(partial(self.keep, batch))
         return changed
@@ -279,7 +282,7 @@ class Batches:
             self._children[gone.parent].pop(batch, None)
 
 
-def _batch(row: Row) -> Batch:
+def batch_of(row: Row) -> Batch:
     (number, source, name, origin, file, column, device, inode, size, mtime, digest, layout, warnings, *rest) = row
     (state, line, lines, refused, items, created_at, opened_at, finished_at, written_at, *of_chain) = rest
     parent, chain, granted, pause_wanted, priority, told = of_chain

@@ -37,7 +37,7 @@ class Write:
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
-        self._after: list[Callable[[], None]] = []
+        self._after: list[Callable[[], object]] = []
 
     async def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """All rows of a query that sees this transaction's own changes."""
@@ -57,7 +57,7 @@ class Write:
         """Runs one statement for each of a few rows."""
         await (await self._connection.executemany(sql, rows)).close()
 
-    def after_commit(self, step: Callable[[], None]) -> None:
+    def after_commit(self, step: Callable[[], object]) -> None:
         """`step` runs if and only if this transaction is committed, before anybody else writes."""
         self._after.append(step)
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -11,10 +12,12 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from collector.errors import StoreBusy, StoreError
-from collector.model import BatchId, BatchState
-from collector.store.batches import folder_of
+from collector.model import BatchId, BatchState, State
+from collector.store.batches import COLUMNS, Batch, batch_of, folder_of
+from collector.store.books import Account
 from collector.store.database import OURS, PASSING, Row, json_text
 from collector.store.items import COLLECTED, FoundItem, of_pairs, page_size
+from collector.store.pauses import INTAKE
 from collector.store.views import own_text
 
 T = TypeVar("T")
@@ -62,6 +65,11 @@ class Look:
         )
         return int(jobs)
 
+    def drains(self) -> bool:
+        """Whether nothing new is taken in."""
+        [(drains,)] = self._connection.execute("SELECT EXISTS (SELECT 1 FROM meta WHERE key = ?)", (INTAKE,))
+        return bool(drains)
+
     def has_items(self, source: str) -> bool:
         """Whether anything of a source was ever found."""
         [(found,)] = self._connection.execute("SELECT EXISTS (SELECT 1 FROM items WHERE source = ?)", (source,))
@@ -93,6 +101,23 @@ class Look:
         return next(
             (BatchSeen(BatchId(number), source, name, BatchState(state), jobs) for source, name, state in rows), None
         )
+
+    def family(self, number: BatchId) -> list[tuple[Batch, Account]]:
+        """A batch with its books and all below it, each before its children; none where there is none."""
+        rows = self._connection.execute(f"SELECT {COLUMNS} FROM batches WHERE id = ?", (number,)).fetchall()
+        below = self._connection.execute("SELECT id FROM batches WHERE parent = ? ORDER BY id", (number,)).fetchall()
+        children = [member for (child,) in below for member in self.family(child)]
+        return [*((batch_of(row), self._account(number)) for row in rows), *children]
+
+    def _account(self, number: BatchId) -> Account:
+        rows = self._connection.execute(
+            "SELECT state, reason, jobs FROM counts WHERE batch = ? AND jobs > 0", (number,)
+        )
+        reasons = {(State(state), reason): jobs for state, reason, jobs in rows.fetchall()}
+        states: Counter[State] = Counter()
+        for (state, _), jobs in reasons.items():
+            states[state] += jobs
+        return Account(states, {entry: jobs for entry, jobs in reasons.items() if entry[1]})
 
     def own_items(self, batch: BatchId, paths: Sequence[str], after: tuple[str, str], most: int) -> list[ItemSeen]:
         """The next items that a batch stored, behind this ID asked for and this item, in their order."""
