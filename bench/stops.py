@@ -29,6 +29,7 @@ from collector.host import lock
 FAULTS = ("--errors=0.02", "--dropped=0.02", "--lost=0.01", "--truncated=0.01", "--garbled=0.01", "--token-stale=0.02")
 PEOPLE = ("--followers=0-40", "--posts=0-15")
 PATIENCE = 300.0  # seconds
+AT_WORK = 0.8  # the share of ends that wait until the service works; the others meet its start
 CONFIG = """\
 root = "state"
 [service]
@@ -83,6 +84,11 @@ class Run:
         command = [sys.executable, "-m", "collector", "run", "--json", "--config", str(self._folder / "collector.toml")]
         with (self._folder / "log.jsonl").open("a") as log:
             self._process = subprocess.Popen(command, stderr=log)
+
+    def until_it_works(self) -> None:
+        """Until it can be spoken with; before that a stop meets the start."""
+        while not (self.root / "control.sock").exists() and self._process.poll() is None:
+            time.sleep(0.02)
 
     def drop(self, source: str, keys: list[str]) -> None:
         """A file, by rename."""
@@ -142,7 +148,10 @@ class Run:
             for record in map(json.loads, path.read_text().splitlines())
         ]
         told += [f"{times} times: {line}" for line, times in Counter(lines).items() if times > 1]
-        [(items,)] = self.rows("SELECT count(*) FROM items")
+        # An ID of two batches may be asked once: the later one's results hold the items of the earlier one.
+        [(items,)] = self.rows(
+            "SELECT count(*) FROM jobs AS j JOIN items AS i ON i.batch = coalesce(j.same_as, j.batch) AND i.job = j.key"
+        )
         return [*told, *([f"{items} items, {len(lines)} lines"] if items != len(lines) else [])]
 
 
@@ -154,6 +163,8 @@ def stopped(run: Run, stops: int, kills: int, seed: int, wait: float) -> tuple[l
     for turn, number in enumerate(turns):
         keys = [str(1_500_000_000_000_000_000 + 104_729 * (300 * turn + n)) for n in range(300)]
         run.start()
+        if chance.random() < AT_WORK:
+            run.until_it_works()
         moment = chance.uniform(0.0, wait)
         time.sleep(moment / 2)
         run.drop("posts", keys)
@@ -165,7 +176,6 @@ def stopped(run: Run, stops: int, kills: int, seed: int, wait: float) -> tuple[l
             early += code == -signal.SIGTERM
             took.append(seconds)
             wrong += [f"stop {turn} after {moment:.2f} s: exit {code}"] * (code not in (0, -signal.SIGTERM))
-            wrong += [f"stop {turn} after {moment:.2f} s: exit {code}"] * (code != 0 and moment > 1.0)
             wrong += [
                 f"stop {turn} after {moment:.2f} s: {what}" for what in (run.unbalanced() if kills else run.left())
             ]
