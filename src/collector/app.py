@@ -63,6 +63,7 @@ class App:
         self.admin_url: str | None = None
         self.started_at = self.clock.wall()
         self._stopping = asyncio.Event()
+        self._opening: asyncio.Timeout | None = None  # while the store is opened; a stop breaks it off
         self._crew = Crew()
         self._finishes = Finishes(self.clock)
         self._manager = Manager.of(os.environ)
@@ -73,6 +74,8 @@ class App:
         if self._stopping.is_set():
             log.warning("stop_hurried")
             self._crew.hurry()
+        elif self._opening is not None:
+            self._opening.reschedule(asyncio.get_running_loop().time())
         self._stopping.set()
 
     def snapshot(self) -> Snapshot:
@@ -86,11 +89,13 @@ class App:
         """
         asyncio.get_running_loop().set_exception_handler(Complaints())
         async with AsyncExitStack() as stack:
-            stack.enter_context(lock.hold(self.config.root))
-            self._make_folders()
             if signals:
                 self._listen_for_signals(stack)
-            await self._open(stack)
+            stack.enter_context(lock.hold(self.config.root))
+            self._make_folders()
+            if not await self._open(stack):
+                log.info("stopped", what="before it was ready")
+                return
             try:
                 await self._work()
             except* CollectorError as group:
@@ -119,12 +124,14 @@ class App:
             loop.add_signal_handler(number, handler)
             stack.callback(_ignore, loop, number)
 
-    async def _open(self, stack: AsyncExitStack) -> None:
-        """Every resource, in the order in which they need each other; the stack closes them in the reverse."""
+    async def _open(self, stack: AsyncExitStack) -> bool:
+        """Every resource, in the order in which they need each other; the stack closes them in the reverse. False where
+        a stop came while the store was opened."""
         config, clock, workers = self.config, self.clock, Workers()
         stack.callback(_leave, workers)  # once all else is closed
         log.info("starting", version=__version__, sqlite=sqlite3.sqlite_version, root=str(config.root))
-        self._store = await stack.enter_async_context(stores.opened(config.database, clock))
+        if not await self._open_store(stack):
+            return False
         await self._begin()
         self._ledger = Ledger.open(config.ledger, clock, config.service.consumers)
         stack.callback(self._ledger.close)
@@ -158,6 +165,18 @@ class App:
         )
         await stack.enter_async_context(controlled(admin(None, orders), config.control))
         self.admin_url = await stack.enter_async_context(listening(admin(frozenset(config.admin.hosts)), config.admin))
+        return True
+
+    async def _open_store(self, stack: AsyncExitStack) -> bool:
+        """False where a stop came meanwhile: the database of an older version is migrated, which may take long."""
+        try:
+            async with asyncio.timeout(None) as self._opening:
+                self._store = await stack.enter_async_context(stores.opened(self.config.database, self.clock))
+        except TimeoutError:
+            return False
+        finally:
+            self._opening = None
+        return True
 
     async def _begin(self) -> None:
         try:

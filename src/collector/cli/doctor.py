@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from collector.cli import option
-from collector.errors import CollectorError, ConfigError, escaped
+from collector.errors import CollectorError, ConfigError, StoreBusy, escaped
 from collector.quantity import sized, spoken, things
 
 if TYPE_CHECKING:
@@ -183,6 +183,23 @@ def _sqlite(_: Config | None = None) -> Iterator[Finding]:
         yield Finding("ok", "SQLite", text)
 
 
+def _database(config: Config) -> Iterator[Finding]:
+    from collector.store.database import newest
+    from collector.store.look import looking
+
+    try:
+        with looking(config.database) as look:
+            schema = look and look.schema()
+    except CollectorError as error:
+        yield Finding("look" if isinstance(error, StoreBusy) else "wrong", "database", str(error))
+        return
+    if schema == newest():
+        yield Finding("ok", "database", f"schema {schema}")
+    elif schema:
+        text = f"schema {schema}: the next start brings it to {newest()}, which the version before cannot read"
+        yield Finding("look", "database", f"{text}; `{option.hint('backup FILE', config.path)}` keeps it as it is")
+
+
 def _year() -> Iterator[Finding]:
     now = time.gmtime()
     shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", now)
@@ -285,5 +302,5 @@ async def _reach(scheme: str, host: Any, port: int, called: str) -> Finding:
 
 
 _LOOKS: tuple[Callable[[Any], Iterator[Finding]], ...] = (
-    *(_configuration, _secrets, _folders, _disk, _sqlite, _clock, _service, _leftovers, _command, _hosts),
+    *(_configuration, _secrets, _folders, _disk, _sqlite, _database, _clock, _service, _leftovers, _command, _hosts),
 )

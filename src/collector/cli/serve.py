@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ def run(config_path: Path | None, verbose: bool, as_json: bool) -> None:
     """
     # It asks for a reload, and what starts reads its configuration anyway; unheeded it would end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # Until the app hears it itself: what loads holds nothing yet, and a stop is a success.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     from collector.app import App
     from collector.errors import CollectorError
     from collector.host import logs

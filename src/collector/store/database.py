@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import aiosqlite
 import msgspec
+import structlog
 
 from collector.errors import StoreBusy, StoreError
 from collector.host import thread
@@ -30,6 +31,8 @@ PASSING = (
     sqlite3.SQLITE_NOMEM,
 )
 _MIGRATION = re.compile(r"([0-9]{3})_[a-z_]+\.sql")
+
+log = structlog.get_logger()
 
 
 class Write:
@@ -163,28 +166,48 @@ async def _prepare(writer: aiosqlite.Connection, path: Path) -> None:
     [(tables,)] = await writer.execute_fetchall("SELECT count(*) FROM sqlite_schema")
     if (version or tables) and application != OURS:
         raise StoreError(f"{path} is a database of another program: move it away, or name another `root`")
-    migrations = _migrations()
-    if version > len(migrations):
-        raise StoreError(
-            f"{path} was written by a newer collector (schema {version}; this one knows {len(migrations)}): "
-            "install that version again, or restore a backup"
-        )
-    for number, sql in migrations[version:]:
-        await _migrate(writer, number, sql)
+    known(path, version)
+    if to_come := _migrations()[version:]:
+        await _migrate(writer, path, version, to_come)
 
 
-async def _migrate(writer: aiosqlite.Connection, number: int, sql: str) -> None:
+async def _migrate(writer: aiosqlite.Connection, path: Path, version: int, migrations: list[tuple[int, str]]) -> None:
+    """All steps in one transaction: the file is of the new version, or as it was for the old one."""
+    to = migrations[-1][0]
+    if version:
+        log.info("migrating", database=str(path), **{"from": version, "to": to})
+    steps = "\n".join(f"{sql}\nPRAGMA user_version = {number};" for number, sql in migrations)
     try:
-        await writer.executescript(f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;")
+        await writer.executescript(f"BEGIN IMMEDIATE;\n{steps}\nCOMMIT;")
+    except sqlite3.Error as error:
+        await writer.rollback()
+        if not version:
+            raise
+        raise StoreError(
+            f"{path} cannot be brought from schema {version} to {to}: {error}; it is as it was. Make room for as much"
+            " again as it has, here and in the folder for temporary files, and start again, or go on with the version"
+            " before"
+        ) from error
     except BaseException:
-        if writer.in_transaction:
-            await writer.rollback()
+        await writer.interrupt()  # whoever stops does not wait for it
+        await writer.rollback()
         raise
+    if version:
+        log.info("migrated", database=str(path), **{"from": version, "to": to})
 
 
 def newest() -> int:
     """The schema that this version makes."""
     return len(_migrations())
+
+
+def known(path: Path, version: int) -> None:
+    """StoreError where a schema is none that this version knows."""
+    if version > newest():
+        raise StoreError(
+            f"{path} was written by a newer collector (schema {version}; this one knows {newest()}): "
+            "install that version again, or restore a backup"
+        )
 
 
 def _migrations() -> list[tuple[int, str]]:

@@ -15,7 +15,7 @@ from collector.errors import StoreBusy, StoreError
 from collector.model import BatchId, BatchState, State
 from collector.store.batches import COLUMNS, Batch, batch_of, folder_of
 from collector.store.books import Account
-from collector.store.database import OURS, PASSING, Row, json_text
+from collector.store.database import OURS, PASSING, Row, json_text, known
 from collector.store.items import COLLECTED, FoundItem, of_pairs, page_size
 from collector.store.pauses import INTAKE
 from collector.store.views import own_text
@@ -55,6 +55,11 @@ class Look:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+
+    def schema(self) -> int:
+        """The version of its tables."""
+        [(version,)] = self._connection.execute("PRAGMA user_version")
+        return int(version)
 
     def open_jobs(self, source: str) -> int:
         """Jobs of a source that are still owed, by the books."""
@@ -223,6 +228,8 @@ def looking(path: Path) -> Iterator[Look | None]:
             [(tables,)] = connection.execute("SELECT count(*) FROM sqlite_schema")
             if tables and application != OURS:
                 raise StoreError(f"{path} is a database of another program")
+            [(version,)] = connection.execute("PRAGMA user_version")
+            known(path, version)
             yield Look(connection) if tables else None
     except sqlite3.Error as error:
         # What is written over while it is read looks damaged.
