@@ -141,7 +141,8 @@ class Batches:
 
     def children(self, batch: BatchId) -> list[Batch]:
         """Those whose IDs come from the items of a batch, in order."""
-        return [self._known[child] for child in sorted(self._children.get(batch, ()))]
+        below = self._children.get(batch)
+        return [self._known[child] for child in sorted(below)] if below else []
 
     def family(self, batch: BatchId) -> list[Batch]:
         """A batch and all below it: itself first, and each before its children."""
