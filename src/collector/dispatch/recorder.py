@@ -13,8 +13,11 @@ from collector.host.pulse import Pulse
 from collector.model import BatchId, BatchState, Found, MorePages, Offspring, Result
 from collector.store.store import Store
 
-MOST_ROWS = 2_000  # jobs, or items where these are more, in a transaction
-WAITING = 64  # calls answered and not yet recorded; more hold their consumers back
+# In a transaction: jobs, or items where these are more, and one more for each so many bytes of bodies. As much may wait
+# for the next one, answered and not yet recorded; more holds the consumers back. A call counts as a few at least: what
+# was answered and is not yet recorded is asked again after a kill.
+MOST_ROWS = 2_000
+_LEAST, _BYTES_A_ROW = 31, 16_384
 
 log = structlog.get_logger()
 
@@ -24,13 +27,19 @@ class Recorder:
 
     def __init__(self, store: Store, taken: Mapping[str, Taken], ended: Callable[[], None], random: Random) -> None:
         self._store, self._taken, self._ended, self._random = store, taken, ended, random
-        self._queue: asyncio.Queue[Result] = asyncio.Queue(WAITING)
+        self._queue: asyncio.Queue[Result] = asyncio.Queue()
+        self._waiting = 0  # rows in the queue
+        self._room = asyncio.Event()
         self.pulse = Pulse()
         self.trouble: str | None = None  # why nothing can be written now
 
     async def put(self, result: Result) -> None:
         """Hands over what a call came to; waits while the store is behind."""
-        await self._queue.put(result)
+        while self._waiting >= MOST_ROWS:
+            self._room.clear()
+            await self._room.wait()
+        self._waiting += _rows(result)
+        self._queue.put_nowait(result)
 
     async def run(self) -> None:
         """Records until it is cancelled."""
@@ -41,6 +50,8 @@ class Recorder:
             while rows < MOST_ROWS and not self._queue.empty():
                 group.append(self._queue.get_nowait())
                 rows += _rows(group[-1])
+            self._waiting -= rows
+            self._room.set()
             growing = self._growing(born for result in group for born in result.offspring)
             await self._record(group)
             self._tell_held(growing)
@@ -101,8 +112,7 @@ class Recorder:
                 log.warning("chain_held", batch=batch.id, source=batch.source, ids=ids, what=what)
 
     def _settle(self, result: Result) -> None:
-        taken = self._taken[result.source]
-        jobs = [job for job, _ in result.outcomes]
+        taken, jobs = self._taken[result.source], tuple([job for job, _ in result.outcomes])
         taken.count(result)
         if result.sent:
             taken.settle(jobs)
@@ -111,5 +121,9 @@ class Recorder:
 
 
 def _rows(result: Result) -> int:
-    outcomes = [outcome for _, outcome in result.outcomes]
-    return max(len(outcomes), sum(len(one.items) for one in outcomes if isinstance(one, Found | MorePages)))
+    items = length = 0
+    for _, outcome in result.outcomes:
+        if isinstance(outcome, Found | MorePages):
+            items += len(outcome.items)
+            length += sum([len(item.body) for item in outcome.items])
+    return max(len(result.outcomes), items, _LEAST) + length // _BYTES_A_ROW

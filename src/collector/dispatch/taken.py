@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -112,9 +112,8 @@ class Taken:
         elif due != known.due:
             self.progress = msgspec.structs.replace(known, due=due)
 
-    def settle(self, jobs: Iterable[Job]) -> None:
+    def settle(self, jobs: Sequence[Job]) -> None:
         """The outcomes of jobs of a sent call are in the table."""
-        jobs = tuple(jobs)
         self._land(jobs)
         self.forget(jobs)
 

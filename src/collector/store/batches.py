@@ -139,6 +139,11 @@ class Batches:
         """Those of a source whose jobs are asked, in order."""
         return [batch for batch in self.ongoing() if batch.source == source and self.is_open(batch.id)]
 
+    @property
+    def has_chains(self) -> bool:
+        """Whether any batch may have others below it."""
+        return bool(self._children)
+
     def children(self, batch: BatchId) -> list[Batch]:
         """Those whose IDs come from the items of a batch, in order."""
         below = self._children.get(batch)
