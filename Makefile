@@ -33,7 +33,7 @@ format: $(VENV)/dev
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/dev
-	$(BIN)/python bench/intake.py
+	$(BIN)/python -m bench.speed $(BENCH)
 
 # BENCH="--kill three --only fixed-x", for instance; --help tells what there is.
 bench-limits: $(VENV)/dev

@@ -79,8 +79,10 @@ class Consumer:
         waits, done = Waits(), False
         try:
             while not (done or self.stopping) and self._lane.is_wanted(call):
-                await self._lane.running()
-                await self._lane.breaker.passable()
+                if self._lane.held:
+                    await self._lane.running()
+                if not self._lane.breaker.closed:
+                    await self._lane.breaker.passable()
                 try:
                     done = await self._try(call, waits)
                 except StoreBusy as error:

@@ -51,6 +51,8 @@ class Lane:
 
     def is_wanted(self, call: Call) -> bool:
         """False where a batch of its jobs was paused or cancelled since it was packed."""
+        if len(call.jobs) == 1:
+            return self._is_open(call.jobs[0].batch)
         return all(map(self._is_open, {job.batch for job in call.jobs}))
 
     async def running(self) -> None:

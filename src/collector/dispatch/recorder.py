@@ -115,8 +115,7 @@ class Recorder:
                 log.warning("chain_held", batch=batch.id, source=batch.source, ids=ids, what=what)
 
     def _settle(self, result: Result) -> None:
-        taken = self._taken[result.source]
-        jobs = [job for job, _ in result.outcomes]
+        taken, jobs = self._taken[result.source], tuple([job for job, _ in result.outcomes])
         taken.count(result)
         if result.sent:
             taken.settle(jobs)
@@ -132,5 +131,5 @@ def _bytes(result: Result) -> int:
 
 
 def _rows(result: Result) -> int:
-    outcomes = [outcome for _, outcome in result.outcomes]
-    return max(len(outcomes), sum(len(one.items) for one in outcomes if isinstance(one, Found | MorePages)))
+    items = sum([len(one.items) for _, one in result.outcomes if isinstance(one, Found | MorePages)])
+    return max(len(result.outcomes), items)

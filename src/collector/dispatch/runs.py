@@ -204,8 +204,9 @@ async def _gathered(function: Function, work: Work, returned: Returned) -> Ended
     value: Any = function(work)
     if not is_stream(value):
         value = await value
-    if isinstance(value, dict):
-        returned.alone(value)
+    if value is None or isinstance(value, dict):
+        if value is not None:
+            returned.alone(value)
         return returned.ended()
     async for item in value if is_stream(value) else _streamed(listed(value)):
         returned.add(item)

@@ -93,7 +93,7 @@ class Client:
         body = endpoint.masked(got.body) if got.status >= 400 else got.body
         answer = Answer(got.status, got.headers, body, got.seconds)
         if 200 <= got.status < 300 or (got.status >= 400 and rule(endpoint.spec, answer, keys) is Do.OK):
-            link = endpoint.link(got.url, got.headers.getall("Link", ()))
+            link = endpoint.link(got.url, got.headers.getall("Link", ())) if endpoint.spec.next == "link" else None
             return answer if link is None else msgspec.structs.replace(answer, link=link)
         return answer
 

@@ -147,9 +147,15 @@ class Batches:
         """Those of a source whose jobs are asked, in order."""
         return [batch for batch in self.ongoing() if batch.source == source and self.is_open(batch.id)]
 
+    @property
+    def has_chains(self) -> bool:
+        """Whether any batch may have others below it."""
+        return bool(self._children)
+
     def children(self, batch: BatchId) -> list[Batch]:
         """Those whose IDs come from the items of a batch, in order."""
-        return [self._known[child] for child in sorted(self._children.get(batch, ()))]
+        below = self._children.get(batch)
+        return [self._known[child] for child in sorted(below)] if below else []
 
     def family(self, batch: BatchId) -> list[Batch]:
         """A batch and all below it: itself first, and each before its children."""

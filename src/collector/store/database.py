@@ -4,7 +4,7 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,17 +48,26 @@ class Write:
 
     async def change(self, sql: str, values: Sequence[object] = ()) -> int:
         """Runs one statement; the number of rows it changed."""
-        async with self._connection.execute(sql, values) as cursor:
-            return cursor.rowcount
+        return await self._run(lambda cursor: cursor.execute(sql, values).rowcount)
 
     async def insert(self, sql: str, values: Sequence[object] = ()) -> int:
         """Runs one INSERT of one row; its rowid."""
-        async with self._connection.execute(sql, values) as cursor:
-            return cursor.lastrowid or 0
+        return await self._run(lambda cursor: cursor.execute(sql, values).lastrowid or 0)
 
     async def change_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Runs one statement for each of a few rows."""
-        await (await self._connection.executemany(sql, rows)).close()
+        await self._run(lambda cursor: cursor.executemany(sql, rows))
+
+    async def _run(self, work: Callable[[sqlite3.Cursor], T]) -> T:
+        """Work with a cursor in one visit to the connection's thread: aiosqlite's own takes another one to close it,
+        and a commit that a few hundred calls wait for is made of visits rather than of rows."""
+
+        def visit() -> T:
+            with closing(self._connection._conn.cursor()) as cursor:
+                return work(cursor)
+
+        done: T = await self._connection._execute(visit)  # type: ignore[no-untyped-call] # it has no types
+        return done
 
     def after_commit(self, step: Callable[[], object]) -> None:
         """`step` runs if and only if this transaction is committed, before anybody else writes."""

@@ -28,7 +28,7 @@ class Pauses:
 
     def holds(self, source: str) -> bool:
         """Whether a source is paused, by itself or with all."""
-        return self.all or _ONE + source in self._marks
+        return bool(self._marks) and (self.all or _ONE + source in self._marks)
 
     def why(self, source: str) -> str | None:
         """What lets it go on, in words; None where it is not paused."""
