@@ -6,6 +6,7 @@ import signal
 import sqlite3
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -13,9 +14,17 @@ import structlog
 
 from collector import __version__
 from collector.admin.app import application
+from collector.admin.batches import Batches
 from collector.admin.care import Care
+from collector.admin.downloads import Downloads
+from collector.admin.drafts import Drafts
+from collector.admin.guard import Guard
 from collector.admin.listen import controlled, listening
+from collector.admin.metrics import Metrics
+from collector.admin.openapi import OpenApi
 from collector.admin.orders import Orders
+from collector.admin.session import Session
+from collector.admin.upload import Uploads
 from collector.budget.ledger import Ledger
 from collector.clock import Clock
 from collector.config import Config
@@ -25,10 +34,11 @@ from collector.dispatch.diary import Diary
 from collector.dispatch.dispatcher import Dispatcher
 from collector.dispatch.timekeeper import Timekeeper
 from collector.errors import CollectorError, StoreBusy
-from collector.host import lock
+from collector.host import lock, thread
 from collector.host.disk import Disk
 from collector.host.loop import Complaints
 from collector.host.systemd import Herald, Manager, watchdog
+from collector.host.token import kept
 from collector.host.workers import Workers
 from collector.intake.loader import Loader
 from collector.intake.watcher import Watcher
@@ -159,13 +169,28 @@ class App:
         kept = await self._store.hours.load()
         self._timekeeper = Timekeeper(kept, self._store, self._dispatcher, self._ledger, clock)
         self._diary = Diary(self._dispatcher, self._store, lambda: self.config.sources, self._timekeeper.totals, clock)
-        admin = partial(application, self.snapshot, self._health)
-        orders = Orders(
-            self._dispatcher.sources, self._dispatcher.resume, self._reloader.ask, self._controller, Care(self._store)
-        )
-        await stack.enter_async_context(controlled(admin(None, orders), config.control))
-        self.admin_url = await stack.enter_async_context(listening(admin(frozenset(config.admin.hosts)), config.admin))
+        await self._serve(stack)
         return True
+
+    async def _serve(self, stack: AsyncExitStack) -> None:
+        """The HTTP interface: all of it for the control socket, and for who has the token."""
+        config, dispatcher = self.config, self._dispatcher
+        orders = Orders(dispatcher.sources, dispatcher.resume, self._reloader.ask, self._controller, Care(self._store))
+        batches = Batches(self._store, self._controller, self.snapshot, config.batches)
+        uploads = Uploads(lambda: self.config, self._loader, self._watcher.load_now, batches)
+        downloads = Downloads(self._store, self._controller, lambda: self.config.sources, self._folder.report)
+        metrics = Metrics(self.snapshot, self._health, dispatcher.tallies, dispatcher.recorder, self._store)
+        shared = (batches, uploads, downloads, metrics, OpenApi())
+        admin = partial(application, self.snapshot, self._health)
+        await stack.enter_async_context(controlled(admin(None, orders, *shared), config.control))
+        if config.admin.listen == "off":
+            return
+        token = config.token
+        if token is None:
+            token = await thread.run(lambda: kept(config.token_file))
+        guard = Guard(Session(token, self.clock), config.own_hosts, config.admin.allow_remote)
+        own = admin(guard, replace(orders, care=None, who="http"), *shared)
+        self.admin_url = await stack.enter_async_context(listening(own, config.admin))
 
     async def _open_store(self, stack: AsyncExitStack) -> bool:
         """False where a stop came meanwhile: the database of an older version is migrated, which may take long."""
@@ -246,6 +271,7 @@ class App:
             views = group.create_task(self._views.run())
             diary = group.create_task(self._diary.run())
             notifier = group.create_task(self._notifier.run())
+            drafts = group.create_task(Drafts(self._store, self.config.batches, self.clock).run())
             self._crew.begin(group.create_task)
             taking = [group.create_task(self._reloader.run()), group.create_task(self._watcher.run())]
             self.ready.set()
@@ -260,7 +286,7 @@ class App:
             await self._record_the_last()
             self._notifier.stop()
             await asyncio.wait([notifier], timeout=LAST_NOTICES)
-            await end([controller, folder, recorder, disk, timekeeper, views, diary, herald, notifier])
+            await end([drafts, controller, folder, recorder, disk, timekeeper, views, diary, herald, notifier])
             self._diary.look(last=True)
             await self._timekeeper.close()
             await self._end()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from collector import quantity
 from collector.budget.limit import Unit
@@ -28,14 +28,18 @@ _KEYS = ("root", "default_source", *_TABLES)
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MOST = 10_000_000  # bytes of the file
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_ANY = ("0.0.0.0", "[::]")  # noqa: S104 - no names, but every address of this machine
+_ADDRESS = re.compile(r"\[[0-9a-f:]+\]|[A-Za-z0-9][A-Za-z0-9.-]*")
+_PLACES = '"127.0.0.1:PORT", "[::1]:PORT", "localhost:PORT", "unix:/path" or "off"'
+_SHORTEST_TOKEN = 16  # characters
 
 
 def _listen(text: str) -> str:
     if text == "off" or text.startswith("unix:/"):
         return text
     host, _, port = text.rpartition(":")
-    if host.strip("[]") not in _LOOPBACK or not port.isdigit() or int(port) > 65535:
-        raise ValueError('"127.0.0.1:PORT", "[::1]:PORT", "localhost:PORT", "unix:/path" or "off"')
+    if not _ADDRESS.fullmatch(host) or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ValueError(_PLACES)
     return text
 
 
@@ -53,27 +57,6 @@ class Service(Strict):
     settle: Seconds = 2.0
     min_free: Annotated[int, written(quantity.size_or_none, quantity.SIZE_OR_NONE)] = 1_000_000_000
     notify: Notify | None = None
-
-
-class Admin(Strict):
-    """`[admin]`: the HTTP interface."""
-
-    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8090"
-    hosts: Annotated[tuple[str, ...], Field(strict=False)] = ()
-
-    @property
-    def address(self) -> tuple[str, int] | None:
-        """Host and port, or None when it is a socket file or off."""
-        if self.listen == "off" or self.listen.startswith("unix:"):
-            return None
-        host, _, port = self.listen.rpartition(":")
-        return host.strip("[]"), int(port)
-
-
-class Budget(Strict):
-    """`[budget.NAME]`: limits that several sources share, on top of their own."""
-
-    limit: Annotated[Limits, Field(min_length=1)]
 
 
 class SecretPlace(Strict):
@@ -98,6 +81,37 @@ class SecretPlace(Strict):
         return secret.from_file(folder / (self.file or ""))
 
 
+class Admin(Strict):
+    """`[admin]`: the HTTP interface."""
+
+    allow_remote: bool = False
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8090"
+    hosts: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    token: SecretPlace | None = None
+
+    @field_validator("listen")
+    @classmethod
+    def _on_purpose(cls, listen: str, beside: ValidationInfo) -> str:
+        here = listen.rpartition(":")[0].strip("[]") in ("", *_LOOPBACK) or listen.startswith("unix:")
+        if not here and not beside.data.get("allow_remote"):
+            raise ValueError(f"{_PLACES}; for another address put `allow_remote = true` beside it")
+        return listen
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port, or None when it is a socket file or off."""
+        if self.listen == "off" or self.listen.startswith("unix:"):
+            return None
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+class Budget(Strict):
+    """`[budget.NAME]`: limits that several sources share, on top of their own."""
+
+    limit: Annotated[Limits, Field(min_length=1)]
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """A configuration without problems."""
@@ -110,6 +124,7 @@ class Config:
     secrets: Mapping[str, Secret] = field(repr=False)
     service: Service
     admin: Admin
+    token: Secret | None = field(default=None, repr=False)  # of the HTTP interface, where the service makes none
     modules: Mapping[str, Stamp] = field(default_factory=dict)  # of Python sources, as they were when this was read
 
     @property
@@ -136,6 +151,17 @@ class Config:
     def ledger(self) -> Path:
         """What was sent, for the limits."""
         return self.root / "budgets.log"
+
+    @property
+    def own_hosts(self) -> frozenset[str]:
+        """Names by which the HTTP interface is asked, beside the loopback ones."""
+        host = self.admin.listen.rpartition(":")[0]
+        return frozenset((*self.admin.hosts, *([host] if self.admin.address and host not in _ANY else ())))
+
+    @property
+    def token_file(self) -> Path:
+        """The token of the HTTP interface that the service makes."""
+        return self.root / "token"
 
     @property
     def control(self) -> Path:
@@ -198,6 +224,7 @@ def _build(path: Path, table: dict[str, Any], *, fetch: bool) -> Config:
     sources = _sources(tables["source"], problems)
     budgets = _budgets(tables["budget"], tables["source"], problems)
     secrets = _secrets(path.parent, tables["secret"], problems, fetch=fetch)
+    token = _token(path.parent, admin, problems) if fetch else None
     problems += python.problems(path.parent, sources) if fetch else []
     problems += chain.problems(sources, tables["source"])
     problems += _undrawable(sources, secrets, budgets, tables["budget"])
@@ -216,7 +243,7 @@ def _build(path: Path, table: dict[str, Any], *, fetch: bool) -> Config:
     assert service is not None
     assert admin is not None
     place, modules = (path.parent / root).resolve(), python.stamps(sources)
-    return Config(path, place, default, sources, budgets, secrets, service, admin, modules)
+    return Config(path, place, default, sources, budgets, secrets, service, admin, token, modules)
 
 
 def _model(kind: "type[Any]", where: str, table: dict[str, Any], problems: list[Problem]) -> Any:
@@ -327,6 +354,21 @@ def _secrets(folder: Path, tables: dict[str, Any], problems: list[Problem], *, f
             problems.append(Problem(f"secret.{name}", "***", "one line of printable characters"))
         found[name] = value
     return found
+
+
+def _token(folder: Path, admin: Admin | None, problems: list[Problem]) -> Secret | None:
+    if admin is None or admin.token is None:
+        return None
+    try:
+        token = admin.token.fetch(folder)
+    except LookupError as error:
+        problems.append(Problem("admin.token", "***", str(error.args[0])))
+        return None
+    text = token.reveal()
+    if len(text) < _SHORTEST_TOKEN or not (text.isascii() and text.isprintable()) or " " in text:
+        expected = f"{_SHORTEST_TOKEN} or more letters, digits and signs of ASCII without a space"
+        problems.append(Problem("admin.token", "***", expected))
+    return token
 
 
 def _missing_secrets(asking: Mapping[str, Any], declared: Mapping[str, Any]) -> list[Problem]:

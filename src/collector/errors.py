@@ -10,7 +10,9 @@ CollectorError                what, where and what to do, for an operator; the c
 ├── Drained                   nothing new is taken in until somebody resumes that
 ├── UnreadableFile            an ID file that cannot be taken in at all; the text goes to NAME.why.txt
 ├── RequestError              no answer came from an API: `reason` is a short code
-└── NoPermit                  a wire request had no permit left; the call is broken off and its jobs put off
+├── NoPermit                  a wire request had no permit left; the call is broken off and its jobs put off
+├── Refused                   the service answered a Client with an error: `status` and why
+└── Unreachable               the service did not answer a Client
 """
 
 from collections.abc import Mapping
@@ -95,3 +97,15 @@ class Drained(CollectorError):
 
 class NoPermit(CollectorError):
     """A redirect or a silent resend had no free permit, and such a draw never waits."""
+
+
+class Refused(CollectorError):
+    """The service answered with an error."""
+
+    def __init__(self, status: int, why: str) -> None:
+        self.status = status
+        super().__init__(why)
+
+
+class Unreachable(CollectorError):
+    """The service did not answer, or broke off."""

@@ -17,10 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.admin.app import application
-from collector.admin.guard import is_ours
+from collector.admin.guard import Guard, is_ours
 from collector.admin.listen import controlled, listening
+from collector.admin.session import Session
+from collector.clock import Clock
 from collector.config import Admin
 from collector.errors import CollectorError
+from collector.host.secret import Secret
 from collector.output.health import Health
 from collector.output.snapshot import JobCounts, Snapshot
 
@@ -42,18 +45,28 @@ SNAPSHOT = Snapshot(
     troubles=(),
 )
 WELL = Health(True)
+TOKEN = "a-token-of-this-test"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
 ANY_PORT = Admin(listen="127.0.0.1:0")
+
+
+def guard(hosts: frozenset[str] = frozenset(), remote: bool = False, delay: float = 0.01) -> Guard:
+    return Guard(Session(Secret(TOKEN), Clock()), hosts, remote, delay)
 
 
 @asynccontextmanager
 async def serving(
-    health: Health = WELL, hosts: frozenset[str] = frozenset(), snapshot: Snapshot | None = SNAPSHOT
+    health: Health = WELL,
+    hosts: frozenset[str] = frozenset(),
+    snapshot: Snapshot | None = SNAPSHOT,
+    remote: bool = False,
+    delay: float = 0.01,
 ) -> AsyncIterator[aiohttp.ClientSession]:
     def status() -> Snapshot:
         assert snapshot is not None, "a fault of ours"
         return snapshot
 
-    app = application(status, lambda: health, hosts)
+    app = application(status, lambda: health, guard(hosts, remote, delay))
     async with listening(app, ANY_PORT) as address, aiohttp.ClientSession(address) as session:
         yield session
 
@@ -107,7 +120,7 @@ async def test_health_is_200_or_503_with_the_reason() -> None:
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("POST", "/status", 405)])
 async def test_errors_are_json_with_a_sentence(method: str, path: str, status: int) -> None:
     """A path that is not there and a method that is not served say so, and no answer names aiohttp."""
-    async with serving() as session, session.request(method, path) as answer:
+    async with serving() as session, session.request(method, path, headers=BEARER) as answer:
         assert answer.status == status
         assert answer.headers["Server"] == "collector"
         assert len((await answer.json())["error"]) > 20
@@ -203,7 +216,7 @@ async def test_an_expectation_nobody_can_meet_is_refused_without_a_version() -> 
 
 async def test_a_taken_port_is_told_in_plain_words() -> None:
     """The operator reads where, why and which key to change."""
-    app = application(lambda: SNAPSHOT, lambda: WELL, frozenset())
+    app = application(lambda: SNAPSHOT, lambda: WELL, guard())
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(CollectorError, match=rf"127\.0\.0\.1:{port}: another program .*\[admin\]"):
@@ -213,7 +226,7 @@ async def test_a_taken_port_is_told_in_plain_words() -> None:
 
 async def test_nothing_listens_when_it_is_off() -> None:
     """`listen = "off"` yields no address."""
-    app = application(lambda: SNAPSHOT, lambda: WELL, frozenset())
+    app = application(lambda: SNAPSHOT, lambda: WELL, guard())
     async with listening(app, Admin(listen="off")) as address:
         assert address is None
 
@@ -264,8 +277,8 @@ async def test_a_socket_file_that_answers_is_somebody_elses(tmp_path: Path) -> N
     """`listen = "unix:…"` never takes the place of a running program."""
     path = tmp_path / "admin.sock"
     admin = Admin(listen=f"unix:{path}")
-    async with listening(application(lambda: SNAPSHOT, lambda: WELL, frozenset()), admin):
+    async with listening(application(lambda: SNAPSHOT, lambda: WELL, guard()), admin):
         with pytest.raises(CollectorError, match="another program"):
-            async with listening(application(lambda: SNAPSHOT, lambda: WELL, frozenset()), admin):
+            async with listening(application(lambda: SNAPSHOT, lambda: WELL, guard()), admin):
                 pass
         assert path.exists()

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from collector.admin.app import application
 from collector.admin.care import Care
-from collector.admin.listen import controlled
+from collector.admin.listen import controlled, listening
 from collector.admin.orders import Orders
 from collector.clock import Clock
 from collector.dispatch.controller import Controller
@@ -22,7 +22,7 @@ from collector.model import SourceLive
 from collector.output.health import Health
 from collector.reload import Reloaded
 from collector.store import store as stores
-from tests.admin.test_admin import SNAPSHOT
+from tests.admin.test_admin import ANY_PORT, BEARER, SNAPSHOT, guard
 from tests.store.conftest import open_batch
 
 Answer = tuple[int, dict[str, Any]]
@@ -177,3 +177,22 @@ async def test_a_source_and_everything_can_be_cancelled_and_given_priority(tmp_p
             assert (await posted(session, f"/batches/1/priority{wrong}"))[0] == 400
         assert (await posted(session, "/sources/a/cancel"))[1] == {"batches": []}
         assert [batch["state"] for batch in (await posted(session, "/cancel"))[1]["batches"]] == ["cancelled"] * 2
+
+
+async def test_orders_over_http_want_the_token_and_are_noted_as_such(tmp_path: Path) -> None:
+    """They are those of the control socket, but for what only the command line does."""
+    answer: asyncio.Future[Reloaded | None] = asyncio.get_running_loop().create_future()
+    sources = Sources()
+    async with stores.opened(tmp_path / "collector.db", Clock()) as store:
+        await open_batch(store, ["1", "2"], name="ids")
+        controller = Controller(store, sources.woken.append, sources.woken.append, lambda: None, Clock())
+        orders = Orders(sources.told, sources.resume, lambda: answer, controller, who="http")
+        app = application(lambda: SNAPSHOT, lambda: Health(True), guard(), orders)
+        async with listening(app, ANY_PORT) as address, aiohttp.ClientSession(address) as session:
+            assert (await posted(session, "/batches/1/pause"))[0] == 401
+            session.headers.update(BEARER)
+            for path in ("/batches/1/pause", "/sources/a/pause", "/resume", "/priority?to=3", "/retry", "/cancel"):
+                assert (await posted(session, path))[0] == 200
+            assert (await posted(session, "/backup"))[0] == 404
+        rows = await store._database.read("SELECT DISTINCT who FROM actions")
+        assert rows == [("http",)]

@@ -1,4 +1,4 @@
-"""What the command line orders through the control socket; nobody else may in this version."""
+"""What is ordered, by the command line through the control socket or over HTTP."""
 
 import asyncio
 import re
@@ -32,7 +32,8 @@ class Orders:
     resume: Callable[[str], bool]
     reload: Callable[[], "asyncio.Future[Reloaded | None]"]
     batches: Controller
-    care: Care
+    care: Care | None = None  # where these orders are taken too
+    who: str = "cli"  # or http: as whom `actions` names whoever asks here
 
     def routes(self) -> list[web.RouteDef]:
         """Their paths."""
@@ -48,7 +49,7 @@ class Orders:
             *_everywhere("cancel", self.cancel),
             *_everywhere("retry", self.retry),
             *_everywhere("priority", self.prioritise),
-            *self.care.routes(),
+            *(self.care.routes() if self.care else []),
         ]
 
     async def resume_all(self, _: web.Request) -> web.Response:
@@ -64,7 +65,7 @@ class Orders:
         stopped = [name for name, live in sources.items() if live.state == "stopped"]
         drained = source is None and self.batches.drains
         try:
-            resumed = {*await self.batches.resume_sources(source, sources, stopped)}
+            resumed = {*await self.batches.resume_sources(source, sources, stopped, self.who)}
         except StoreBusy as error:
             return _not_done(error)
         resumed |= {name for name in sources if self.resume(name)}
@@ -74,7 +75,7 @@ class Orders:
     async def drain(self, _: web.Request) -> web.Response:
         """Nothing new is taken in until a resume of all, and what is open is finished."""
         try:
-            changed = await self.batches.drain()
+            changed = await self.batches.drain(self.who)
         except StoreBusy as error:
             return _not_done(error)
         owed = self.batches.owed()
@@ -91,7 +92,7 @@ class Orders:
 
     async def _paused(self, source: str | None, sources: Iterable[str]) -> web.Response:
         try:
-            paused = await self.batches.pause_sources(source, sources)
+            paused = await self.batches.pause_sources(source, sources, self.who)
         except StoreBusy as error:
             return _not_done(error)
         return reply.json(Paused(tuple(paused), tuple(name for name in sources if name not in paused)))
@@ -106,30 +107,38 @@ class Orders:
     async def pause_batch(self, request: web.Request) -> web.Response:
         """No more of its jobs are asked, nor of those below it."""
         batch = self._batch(request)
-        return self._no_batch(request) if batch is None else await _done(self.batches.pause(batch), stood)
+        return (
+            no_batch(self.batches, request)
+            if batch is None
+            else await _done(self.batches.pause(batch, self.who), stood)
+        )
 
     async def resume_batch(self, request: web.Request) -> web.Response:
         """They are asked again; where it was held that is the yes."""
         batch = self._batch(request)
-        return self._no_batch(request) if batch is None else await _done(self.batches.resume(batch), stood)
+        return (
+            no_batch(self.batches, request)
+            if batch is None
+            else await _done(self.batches.resume(batch, self.who), stood)
+        )
 
     async def cancel(self, request: web.Request) -> web.Response:
         """They have ended, and so have those below them."""
-        return await self._ordered(request, self.batches.cancel, stood)
+        return await self._ordered(request, lambda target: self.batches.cancel(target, self.who), stood)
 
     async def prioritise(self, request: web.Request) -> web.Response:
         """They go before those of their source with a lower priority."""
         to = request.query.get("to", "")
         if not _PRIORITY.fullmatch(to):
             return reply.refusal(400, "`to` is the priority: a whole number of six digits at most; all begin with 0")
-        return await self._ordered(request, lambda target: self.batches.prioritise(target, int(to)), stood)
+        return await self._ordered(request, lambda target: self.batches.prioritise(target, int(to), self.who), stood)
 
     async def retry(self, request: web.Request) -> web.Response:
         """What has ended without being found is asked again, of them and those below them."""
         choice = _choice(request.query.getall("state", []), request.query.get("reason"))
         if choice is None:
             return reply.refusal(400, f"`state` is one or more of {', '.join(RETRIED)}, with commas between them")
-        return await self._ordered(request, lambda target: self.batches.retry(target, choice), again)
+        return await self._ordered(request, lambda target: self.batches.retry(target, choice, self.who), again)
 
     async def _ordered(
         self,
@@ -142,7 +151,7 @@ class Orders:
         if isinstance(target, str) and target not in self.sources() and not self.batches.has(target):
             return self._no_source(target)
         if "batch" in request.match_info and (target := self._batch(request)) is None:
-            return self._no_batch(request)
+            return no_batch(self.batches, request)
         return await _done(order(target), told)
 
     def _batch(self, request: web.Request) -> BatchId | None:
@@ -154,10 +163,12 @@ class Orders:
         why = f"no source {name!r}; declared: {', '.join(sources)}"
         return reply.json({"error": why, "sources": list(sources)}, 404)
 
-    def _no_batch(self, request: web.Request) -> web.Response:
-        there = [known.folder for known in self.batches.known(MOST_NAMED)]
-        why = f"no batch {request.match_info['batch']!r}; the latest there are: {', '.join(there) or 'none'}"
-        return reply.json({"error": why, "batches": there}, 404)
+
+def no_batch(batches: Controller, request: web.Request) -> web.Response:
+    """A 404 that names the latest there are."""
+    there = [known.folder for known in batches.known(MOST_NAMED)]
+    why = f"no batch {request.match_info['batch']!r}; the latest there are: {', '.join(there) or 'none'}"
+    return reply.json({"error": why, "batches": there}, 404)
 
 
 def _choice(states: Sequence[str], reason: str | None) -> Choice | None:

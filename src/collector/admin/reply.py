@@ -1,24 +1,37 @@
-"""How answers look: JSON or text, never kept by anybody."""
+"""How answers look: JSON or text, never kept by anybody, and what a browser may do with them."""
 
 from collections.abc import Mapping
 
 import msgspec
 from aiohttp import hdrs, web
 
-_HEADERS = {hdrs.CACHE_CONTROL: "no-store", "X-Content-Type-Options": "nosniff", hdrs.SERVER: "collector"}
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+HEADERS = {
+    hdrs.SERVER: "collector",
+    hdrs.CACHE_CONTROL: "no-store",
+    "Content-Security-Policy": _POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
 
 
 def json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A value as one line of JSON."""
     body = msgspec.json.encode(value) + b"\n"
     return web.Response(
-        body=body, status=status, content_type="application/json", headers={**_HEADERS, **(headers or {})}
+        body=body, status=status, content_type="application/json", headers={**HEADERS, **(headers or {})}
     )
 
 
 def text(body: str) -> web.Response:
     """Text for people, in UTF-8."""
-    return web.Response(text=body, content_type="text/plain", charset="utf-8", headers=_HEADERS)
+    return web.Response(text=body, content_type="text/plain", charset="utf-8", headers=HEADERS)
 
 
 def refusal(status: int, why: str, headers: Mapping[str, str] | None = None) -> web.Response:

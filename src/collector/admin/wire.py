@@ -1,5 +1,6 @@
 """The server below the application: what is not even HTTP gets one line in the log and a plain answer."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -10,6 +11,9 @@ from collector.admin.reply import refusal
 
 _LONGEST_LINE = 8_190  # bytes, of the request line and of one header
 _GRACE = 2.0  # seconds that a request may still take at the stop
+_SILENCE = 20.0  # seconds in which a whole head of a request has to come, also of the next one on a connection
+_LINGER = 2.0  # seconds in which the rest of a refused body is read, so that its sender sees why
+MOST_OPEN = 100  # connections; one more is closed at once, and files and sockets are left for the work
 
 log = logging.getLogger("collector.admin")
 
@@ -32,6 +36,12 @@ class _Handler(RequestHandler):
     """One connection; its answer to what cannot be read is ours, without aiohttp's name and version."""
 
     __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self._manager is not None and len(self._manager.connections) > MOST_OPEN:
+            self.force_close()
+            log.warning("more than %d connections are open: another one was closed at once", MOST_OPEN)
 
     def handle_error(self, *args: Any, **kwargs: Any) -> web.StreamResponse:
         theirs = super().handle_error(*args, **kwargs)
@@ -57,6 +67,8 @@ class Runner(web.AppRunner):
             logger=log,
             max_line_size=_LONGEST_LINE,
             max_field_size=_LONGEST_LINE,
+            keepalive_timeout=_SILENCE,
+            lingering_time=_LINGER,
             shutdown_timeout=_GRACE,
         )
 

@@ -66,44 +66,46 @@ class Controller:
         """Whether there is a batch of a source."""
         return any(batch.source == source for batch in self._store.batches.all())
 
-    async def pause(self, batch: BatchId) -> list[Ordered]:
+    async def pause(self, batch: BatchId, who: str = "cli") -> list[Ordered]:
         """No more of their calls leave."""
-        return self._told("batch_paused", batch, await self._store.control.pause(batch), self._recall)
+        return self._told("batch_paused", batch, await self._store.control.pause(batch, who), self._recall)
 
-    async def resume(self, batch: BatchId) -> list[Ordered]:
+    async def resume(self, batch: BatchId, who: str = "cli") -> list[Ordered]:
         """Their calls leave again; where they are held it is the yes."""
-        return self._told("batch_resumed", batch, await self._store.control.resume(batch), self._opened)
+        return self._told("batch_resumed", batch, await self._store.control.resume(batch, who), self._opened)
 
-    async def cancel(self, target: Target) -> list[Ordered]:
+    async def cancel(self, target: Target, who: str = "cli") -> list[Ordered]:
         """They have ended, and their open jobs end in a moment."""
-        told = self._told("batch_cancelled", target, await self._store.control.cancel(target), self._recall)
+        told = self._told("batch_cancelled", target, await self._store.control.cancel(target, who), self._recall)
         self._wake.set()
         return told
 
-    async def prioritise(self, target: Target, priority: int) -> list[Ordered]:
+    async def prioritise(self, target: Target, priority: int, who: str = "cli") -> list[Ordered]:
         """Their calls go before those of a lower priority, from the next call on."""
-        changed = await self._store.control.prioritise(target, priority)
+        changed = await self._store.control.prioritise(target, priority, who)
         return self._told("batch_prioritised", target, changed, self._opened)
 
     def is_paused(self, source: str) -> bool:
         """Whether a source is paused, by itself or with all."""
         return self._store.pauses.holds(source)
 
-    async def pause_sources(self, source: str | None, declared: Iterable[str]) -> list[str]:
+    async def pause_sources(self, source: str | None, declared: Iterable[str], who: str = "cli") -> list[str]:
         """No more calls of a source leave, None: of any, those that are declared later too; the ones that were not
         paused before."""
         names = [name for name in declared if not self.is_paused(name)]
-        await self._store.control.pause_source(source)
+        await self._store.control.pause_source(source, who)
         for name in names:
             self._recall(name)
         log.info("sources_paused", sources=names, all=source is None)
         return names
 
-    async def resume_sources(self, source: str | None, declared: Iterable[str], ended: Sequence[str]) -> list[str]:
+    async def resume_sources(
+        self, source: str | None, declared: Iterable[str], ended: Sequence[str], who: str = "cli"
+    ) -> list[str]:
         """Calls of a source leave again, None: of all. `ended` are those whose stop by cause ends with it; returned
         are those that are paused no more."""
         paused = [name for name in declared if self.is_paused(name)]
-        await self._store.control.resume_source(source, ended)
+        await self._store.control.resume_source(source, ended, who)
         names = [name for name in paused if not self.is_paused(name)]
         for name in names:
             self._opened(name)

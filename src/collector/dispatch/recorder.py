@@ -32,6 +32,12 @@ class Recorder:
         self._queue: asyncio.Queue[tuple[Result, int]] = asyncio.Queue(WAITING)  # each with its bytes
         self.pulse = Pulse()
         self.trouble: str | None = None  # why nothing can be written now
+        self.commits, self.commit_seconds = 0, 0.0  # since the start
+
+    @property
+    def waiting(self) -> int:
+        """Calls that were handed over and are not being recorded yet."""
+        return self._queue.qsize()
 
     async def put(self, result: Result) -> None:
         """Hands over what a call came to; waits while the store is behind."""
@@ -81,11 +87,13 @@ class Recorder:
 
     async def _record(self, group: list[Result]) -> None:
         open_before = {batch.id for batch in self._store.batches.to_write()}
-        tries = 0
+        tries, loop = 0, asyncio.get_running_loop()
         while True:
             self.pulse.beat()
+            began = loop.time()
             try:
                 await self._store.jobs.record(group)
+                self.commits, self.commit_seconds = self.commits + 1, self.commit_seconds + loop.time() - began
                 break
             except StoreBusy as error:
                 tries += 1

@@ -13,12 +13,18 @@ class Part:
     """The file that is being written, `.NAME.part`."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._beside = path, path.with_name(f".{path.name}.part")
+        self.path, self._beside = path, path.with_name(f".{path.name}.part")
         self._file: BufferedWriter | None = None
 
-    def begin(self) -> None:
-        """Opens it, empty even when an earlier process left something."""
-        self._file = self._beside.open("wb")
+    def begin(self, mode: int | None = None) -> None:
+        """Opens it, empty even when an earlier process left something; with a `mode`, nobody else ever read it."""
+        if mode is None:
+            self._file = self._beside.open("wb")
+            return
+        self._beside.unlink(missing_ok=True)
+        handle = os.open(self._beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._file = os.fdopen(handle, "wb")
+        os.fchmod(handle, mode)  # whatever the umask says
 
     def add(self, data: bytes) -> None:
         """Writes behind what is there."""
@@ -32,9 +38,9 @@ class Part:
         if durable:
             os.fsync(self._file.fileno())
         self._file.close()
-        os.rename(self._beside, self._path)
+        os.rename(self._beside, self.path)
         if durable:
-            sync(self._path.parent)
+            sync(self.path.parent)
 
     def discard(self) -> None:
         """Gives its space back."""
@@ -46,11 +52,11 @@ class Part:
 
 
 @contextmanager
-def whole(path: Path, *, durable: bool = True) -> Iterator[Part]:
+def whole(path: Path, *, durable: bool = True, mode: int | None = None) -> Iterator[Part]:
     """A part to add to; on leaving the file is there, or nothing of it."""
     part = Part(path)
     try:
-        part.begin()
+        part.begin(mode)
         yield part
         part.settle(durable=durable)
     except BaseException:

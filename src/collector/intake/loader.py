@@ -23,7 +23,7 @@ from collector.intake import files, receipt
 from collector.intake.idfile import Chunk
 from collector.intake.reading import Reading
 from collector.intake.receipt import Receipt
-from collector.model import BatchState, Trouble
+from collector.model import BatchId, BatchState, Trouble
 from collector.output import estimate
 from collector.sources import chain
 from collector.sources.plan import plan
@@ -60,6 +60,8 @@ class Loader:
         self._rejected: deque[Trouble] = deque(maxlen=REJECTED_SHOWN)
         self._stuck: dict[int, Trouble] = {}  # by batch: why its loading does not go on
         self._busy: Trouble | None = None
+        self._arriving: set[files.Identity] = set()  # of uploads between steps one and two
+        self._awaited: dict[BatchId, asyncio.Future[None]] = {}  # done when a loading has ended, or does not go on
 
     def reconfigure(self, config: Config) -> None:
         """Takes up another configuration; what is being taken in goes on as it began."""
@@ -77,6 +79,12 @@ class Loader:
     def rests(self) -> bool:
         """True while nothing new is taken in."""
         return self._store.pauses.draining_since is not None
+
+    def refuses(self) -> str | None:
+        """Why nothing can be taken in now: a drain, or too little room on the disk."""
+        if self.rests():
+            return str(Drained())
+        return self._room.trouble.what if self._room.trouble else None
 
     def unfinished(self) -> bool:
         """True while a batch of a file is loading, or its loading is stuck."""
@@ -112,12 +120,47 @@ class Loader:
                 self._is_stuck(batch, str(error))
                 return None
 
+    async def receive(
+        self, part: Path, source: str, name: str, *, column: Column, follow: Sequence[str], hold: bool
+    ) -> Batch:
+        """Steps one and two for an upload that lies complete in `batches/`; `go_on` does the others. UnreadableFile,
+        and nothing done, where nothing can be taken in from it."""
+        spec = self._spec(source)
+        identity = await thread.run(lambda: _sniffed(part, spec, column))
+        self._arriving.add(identity)
+        try:
+            batch = await self._store.batches.begin(
+                source,
+                files.stem(name),
+                "http",
+                file=files.plain(name),
+                column=column,
+                identity=identity,
+                chain=follow,
+                hold=hold,
+            )
+            try:
+                await thread.run(lambda: self._move(part, batch))
+            except OSError:
+                await self._forget(batch)
+                raise
+        finally:
+            self._arriving.discard(identity)
+        return batch
+
+    async def loaded(self, batch: BatchId) -> None:
+        """Returns when a batch is no longer loading, or its loading does not go on by itself."""
+        known = self._store.batches.find(batch)
+        if known is None or known.state is not BatchState.LOADING or batch in self._stuck:
+            return
+        await asyncio.shield(self._awaited.setdefault(batch, asyncio.get_running_loop().create_future()))
+
     async def go_on(self) -> None:
         """Finishes what an earlier run began to take in; what cannot go on now stands in `troubles` and may be tried
         again."""
         async with self._one_at_a_time:
             for batch in self._store.batches.loading():
-                if batch.identity is None:
+                if batch.identity is None or batch.identity in self._arriving:
                     continue
                 try:
                     await self._unless_cancelled(batch, self._resume(batch))
@@ -129,11 +172,15 @@ class Loader:
                 except Exception as error:  # of one batch: the others go on
                     log.exception("loading_failed", batch=batch.id)
                     self._is_stuck(batch, f"{type(error).__name__}: {error}")
+                finally:
+                    if awaited := self._awaited.pop(batch.id, None):
+                        awaited.set_result(None)
 
     async def _resume(self, batch: Batch) -> None:
         spec = self._spec(batch.source)
         place = await thread.run(lambda: self._found(batch))
-        log.info("loading_goes_on", batch=batch.id, file=batch.file, line=batch.line, found=place is not None)
+        if batch.line or batch.origin != "http":  # an upload begins here
+            log.info("loading_goes_on", batch=batch.id, file=batch.file, line=batch.line, found=place is not None)
         if place is not None:
             await self._load(batch, spec, place)
         elif batch.line or self._store.books.of(batch.id).total:
@@ -169,7 +216,7 @@ class Loader:
         folder.mkdir(exist_ok=True)
         with suppress(OSError):
             sync(folder.parent)
-        place = folder / files.kept_as(path.name)
+        place = folder / files.kept_as(batch.file or path.name)
         files.move(path, place)
         files.drop_options(path)
         return place
@@ -179,7 +226,8 @@ class Loader:
         assert batch.identity is not None
         assert batch.file is not None
         watch = self._config.watch
-        dropped = files.find(batch.identity, [*(watch / name for name in (batch.source, *batch.chain)), watch])
+        folders = [*(watch / name for name in (batch.source, *batch.chain)), watch, self._config.batches]
+        dropped = files.find(batch.identity, folders)
         place = self._folder(batch) / files.kept_as(batch.file)
         if not os.path.lexists(place):
             if dropped is None:

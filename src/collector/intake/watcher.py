@@ -93,6 +93,11 @@ class Watcher:
                     async with asyncio.timeout(self._every):
                         await self._wake.wait()
 
+    def load_now(self) -> None:
+        """There is a batch whose loading is to go on."""
+        self._loading_again = self._clock.mono()
+        self._wake.set()
+
     async def look(self) -> None:
         """One scan: goes on with what was being taken in, and takes in every file that is complete."""
         await self._go_on()

@@ -17,8 +17,8 @@ from collector.store.store import Store
 T = TypeVar("T")
 Pulse: TypeAlias = Callable[[], Awaitable[None]]  # awaited after each page
 
-_GONE = "id,reason,detail,finished_at\n"
-_FAILED = "id,state,reason,detail,attempts,finished_at\n"
+GONE = "id,reason,detail,finished_at\n"
+FAILED = "id,state,reason,detail,attempts,finished_at\n"
 
 
 async def found_jsonl(store: Store, batch: BatchId, path: Path, pulse: Pulse) -> int:
@@ -29,14 +29,17 @@ async def found_jsonl(store: Store, batch: BatchId, path: Path, pulse: Pulse) ->
 
 async def gone_csv(store: Store, batch: BatchId, path: Path, pulse: Pulse) -> int:
     """One line for each ID that the API says is not there; the number of them."""
-    return await _write(path, _GONE.encode(), store.items.not_found(batch, State.GONE), _gone_lines, pulse)
+    return await _write(path, GONE.encode(), store.items.not_found(batch, State.GONE), gone_lines, pulse)
 
 
 async def failed_csv(store: Store, batch: BatchId, path: Path, pulse: Pulse) -> int:
     """One line for each ID that ended otherwise without being found; their number. No file when there is none."""
-    states = (State.INVALID, State.FAILED, State.CANCELLED)
-    jobs = _chain(*(store.items.not_found(batch, state) for state in states))
-    return await _write(path, _FAILED.encode(), jobs, _failed_lines, pulse, empty=False)
+    return await _write(path, FAILED.encode(), failed(store, batch), failed_lines, pulse, empty=False)
+
+
+def failed(store: Store, batch: BatchId) -> AsyncIterator[Sequence[NotFound]]:
+    """The jobs of failed.csv, a page at a time."""
+    return _chain(*(store.items.not_found(batch, state) for state in (State.INVALID, State.FAILED, State.CANCELLED)))
 
 
 async def also_jsonl(store: Store, batch: BatchId, path: Path, pulse: Pulse) -> int:
@@ -107,11 +110,13 @@ def _joined(head: dict[str, object], key: str, body: str) -> bytes:
     return b'%s,"%s":%s}\n' % (msgspec.json.encode(head)[:-1], key.encode(), one_line.encode())
 
 
-def _gone_lines(jobs: Sequence[NotFound]) -> bytes:
+def gone_lines(jobs: Sequence[NotFound]) -> bytes:
+    """As they stand in gone.csv."""
     # An API's words are guarded against spreadsheets. An ID is never changed.
     return csv_lines(((job.key, job.reason, guarded(job.detail), job.finished_at) for job in jobs), "\n")
 
 
-def _failed_lines(jobs: Sequence[NotFound]) -> bytes:
+def failed_lines(jobs: Sequence[NotFound]) -> bytes:
+    """As they stand in failed.csv."""
     rows = ((job.key, job.state, job.reason, guarded(job.detail), job.attempts, job.finished_at) for job in jobs)
     return csv_lines(rows, "\n")

@@ -91,6 +91,12 @@ class Folder:
             for batch, failure in self._failures.items()
         )
 
+    def report(self, batch: Batch, notes: tuple[str, ...] = ()) -> str:
+        """The report of a batch as it is now."""
+        now, account = self._clock.wall(), self._store.books.of(batch.id)
+        spent, below = self._spent(batch.id), self._members(batch.id)
+        return report(batch, account, self._specs.get(batch.source), now, notes, spent, below)
+
     async def run(self) -> None:
         """Writes until it is cancelled."""
         while True:
@@ -195,10 +201,7 @@ class Folder:
         await export.gone_csv(self._store, batch.id, folder / "gone.csv", self._refresh_in_time)
         await export.failed_csv(self._store, batch.id, folder / "failed.csv", self._refresh_in_time)
         await export.also_jsonl(self._store, batch.id, folder / "also.jsonl", self._refresh_in_time)
-        now, account = self._clock.wall(), self._store.books.of(batch.id)
-        below = self._members(batch.id)
-        text = report(batch, account, self._specs.get(batch.source), now, notes, self._spent(batch.id), below)
-        await thread.run(partial(write, folder / "report.md", text))
+        await thread.run(partial(write, folder / "report.md", self.report(batch, notes)))
         await self._write_last_status(batch)
         for above in self._above(batch.id):
             await self._write_chain_of(above)

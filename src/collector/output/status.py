@@ -55,8 +55,8 @@ def snapshot(
         started_at=stamp(started_at),
         now=stamp(now),
         **_range(ends.whole),
-        at_least=any(_more_to_come(batch, store, specs) for batch in ongoing),
-        jobs=_jobs(store.books.total(), _sum(air)),
+        at_least=any(_more_to_come(batch, store, specs) for batch in ongoing if not batch.is_draft),
+        jobs=_jobs(_total(store.books, ongoing), _sum(air)),
         calls_in_the_air=live.calls_in_the_air,
         waiting=tuple(_waiting(wait, store.books, ongoing, air) for wait in live.waiting),
         batches=tuple(batch_status(store, batch, air, ends) for batch in listed),
@@ -113,6 +113,15 @@ def _sum(air: Air) -> Mapping[State, int]:
     total: Counter[State] = Counter()
     for states in air.values():
         total.update(states)
+    return total
+
+
+def _total(books: Books, ongoing: Sequence[Batch]) -> Mapping[State, int]:
+    """All that was taken in, but for what waits for its first yes."""
+    total = Counter(books.total())
+    for batch in ongoing:
+        if batch.is_draft:
+            total.subtract(books.of(batch.id).states)
     return total
 
 

@@ -1,5 +1,6 @@
 """Batches: taken in, opened, finished, written out."""
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -53,6 +54,7 @@ class Batch(msgspec.Struct, frozen=True):
     chain: tuple[str, ...] = ()  # the sources that are to follow it
     granted: bool = False  # somebody said yes to more IDs than `max_children`
     pause_wanted: bool = False  # asked for while it is loading
+    hold_wanted: bool = False  # it waits for a yes once it is loaded
     priority: int = 0  # the higher goes first, among the batches of its source
     told: str = ""  # what somebody was told of it: nothing, TAKEN_IN, or the stamp of the end that was told
 
@@ -61,11 +63,16 @@ class Batch(msgspec.Struct, frozen=True):
         """The name of its folder in `batches/`."""
         return folder_of(self.id, self.name)
 
+    @property
+    def is_draft(self) -> bool:
+        """Whether somebody sent it and has not yet said yes to it: it counts in no total."""
+        return self.origin == "http" and (self.state is BatchState.HELD or self.hold_wanted)
+
 
 COLUMNS = (
     "id, source, name, origin, file, source_column, device, inode, size, mtime, digest, layout, warnings,"
     " state, line, lines, refused, items, created_at, opened_at, finished_at, written_at,"
-    " parent, chain, granted, pause_wanted, priority, told"
+    " parent, chain, granted, pause_wanted, hold_wanted, priority, told"
 )
 
 
@@ -121,6 +128,12 @@ class Batches:
     def all(self) -> list[Batch]:
         """Every batch, in order of its number."""
         return list(self._known.values())
+
+    def page(self, before: int | None, most: int) -> list[Batch]:
+        """The latest batches whose numbers are below one, the last one first."""
+        numbers = sorted(self._known)
+        end = len(numbers) if before is None else bisect_left(numbers, before)
+        return [self._known[number] for number in reversed(numbers[max(end - most, 0) : end])]
 
     def ongoing(self) -> list[Batch]:
         """Those that have not ended, in order."""
@@ -181,6 +194,7 @@ class Batches:
         column: str | int | None = None,
         identity: tuple[int, int, int, int] | None = None,
         chain: Sequence[str] = (),
+        hold: bool = False,
     ) -> Batch:
         """Step one of taking in: a durable batch in state loading, before anything is moved; Drained, and none, where
         nothing new is taken in."""
@@ -191,11 +205,11 @@ class Batches:
             [batch] = await self.change(
                 write,
                 "INSERT INTO batches"
-                " (source, name, origin, file, source_column, device, inode, size, mtime, chain, state, created_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'loading', ?)",
+                " (source, name, origin, file, source_column, device, inode, size, mtime, chain, hold_wanted, state,"
+                " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'loading', ?)",
                 (
                     *(source, name, origin, file, asked, *(identity or (None,) * 4)),
-                    *(json_text(chain), stamp(self._clock.wall())),
+                    *(json_text(chain), hold, stamp(self._clock.wall())),
                 ),
             )
         return batch
@@ -231,13 +245,15 @@ class Batches:
         now = stamp(self._clock.wall())
         async with self._database.write() as write:
             # A pause may have been asked for until here.
-            loaded = BatchState.PAUSED if self._known[batch.id].pause_wanted else BatchState.OPEN
+            known = self._known[batch.id]
+            paused = BatchState.PAUSED if known.pause_wanted else BatchState.OPEN
+            loaded = BatchState.HELD if known.hold_wanted else paused
             state = loaded if self._books.of(batch.id).open else BatchState.FINISHED
             ended_at = now if state is BatchState.FINISHED else None
             changed = await self.change(
                 write,
                 "UPDATE batches SET state = ?, lines = ?, refused = ?, digest = ?, layout = ?, warnings = ?,"
-                " opened_at = ?, finished_at = ?, pause_wanted = 0 WHERE id = ? AND state = 'loading'",
+                " opened_at = ?, finished_at = ?, pause_wanted = 0, hold_wanted = 0 WHERE id = ? AND state = 'loading'",
                 (state, lines, refused, digest, layout, json_text(warnings), now, ended_at, batch.id),
             )
             opened = _expected(changed, batch)
@@ -291,7 +307,7 @@ class Batches:
 def batch_of(row: Row) -> Batch:
     (number, source, name, origin, file, column, device, inode, size, mtime, digest, layout, warnings, *rest) = row
     (state, line, lines, refused, items, created_at, opened_at, finished_at, written_at, *of_chain) = rest
-    parent, chain, granted, pause_wanted, priority, told = of_chain
+    parent, chain, granted, pause_wanted, hold_wanted, priority, told = of_chain
     return Batch(
         id=number,
         source=source,
@@ -316,6 +332,7 @@ def batch_of(row: Row) -> Batch:
         chain=tuple(_json(chain)),
         granted=bool(granted),
         pause_wanted=bool(pause_wanted),
+        hold_wanted=bool(hold_wanted),
         priority=priority,
         told=told,
     )

@@ -38,10 +38,10 @@ class Control:
         """Their jobs are asked again; for what is held it is the yes."""
         return await self._change(
             Order("resume", batch, who),
-            "UPDATE batches SET granted = (granted OR state = 'held'), pause_wanted = 0,"
+            "UPDATE batches SET granted = (granted OR state = 'held'), pause_wanted = 0, hold_wanted = 0,"
             " state = iif(state = 'loading', state, 'open')"
             " WHERE id IN (SELECT value FROM json_each(?))"
-            " AND (state IN ('paused', 'held') OR (state = 'loading' AND pause_wanted))",
+            " AND (state IN ('paused', 'held') OR (state = 'loading' AND (pause_wanted OR hold_wanted)))",
         )
 
     async def pause_source(self, source: str | None, who: str = "cli") -> bool:
@@ -79,7 +79,7 @@ class Control:
         """They have ended; `end_jobs` then ends those of their jobs that are open."""
         return await self._change(
             Order("cancel", target, who),
-            "UPDATE batches SET state = 'cancelled', pause_wanted = 0, finished_at = ?"
+            "UPDATE batches SET state = 'cancelled', pause_wanted = 0, hold_wanted = 0, finished_at = ?"
             " WHERE id IN (SELECT value FROM json_each(?)) AND state IN ('loading', 'held', 'open', 'paused')",
             stamp(self._clock.wall()),
         )

@@ -25,7 +25,7 @@ Pair: TypeAlias = tuple[str, BatchId]  # an ID asked for, and the batch that has
 
 _AT_ONCE = 250  # keys in a read: none of them holds the WAL for long
 _JOBS = 20_000  # that a read passes over at most, in search of those that an earlier batch has the items of
-_BEHIND_ALL = b""  # to SQLite bytes are greater than any text
+BEHIND_ALL = b""  # to SQLite bytes are greater than any text
 _TRIES, _PAUSE = 5, 0.2  # of a look, while a service starts or stops; seconds
 
 
@@ -143,7 +143,7 @@ class Look:
         rows = self._connection.execute(
             "SELECT key, same_as FROM jobs WHERE batch = ? AND key > ? AND key <= ? AND same_as IS NOT NULL"
             " ORDER BY key",
-            (batch, after, _BEHIND_ALL if last is None else last),
+            (batch, after, BEHIND_ALL if last is None else last),
         )
         return rows.fetchall(), last
 

@@ -11,7 +11,7 @@ import msgspec
 from collector.model import BatchId
 from collector.store.batches import Batch, Batches
 from collector.store.books import Books
-from collector.store.database import Database, json_text
+from collector.store.database import Database, Write, json_text
 
 _ROWS = 500  # in a commit: nobody who writes waits long
 
@@ -70,17 +70,32 @@ class Prune:
     async def forget(self, old: Old, before: float) -> bool:
         """Takes a batch with all below it out of the books; durable on return. False where it has not ended before
         that time any more: a retry opened it meanwhile."""
-        numbers = json_text(old.batches)
         async with self._database.write() as write:
             if not all(_ended(self._batches.find(batch), before) for batch in old.batches):
                 return False
-            await write.change("DELETE FROM batches WHERE id IN (SELECT value FROM json_each(?))", (numbers,))
-            await write.change("DELETE FROM counts WHERE batch IN (SELECT value FROM json_each(?))", (numbers,))
-            await write.change(
-                "DELETE FROM meta WHERE key IN (SELECT 'hours.batch.' || value FROM json_each(?))", (numbers,)
-            )
-            write.after_commit(lambda: self._mirror(old.batches))
+            await self._remove(write, old.batches)
         return True
+
+    async def forget_draft(self, draft: Batch) -> bool:
+        """Takes a batch with all below it out of the books that nobody has said yes to; `sweep` removes its rows.
+        False where somebody has said something meanwhile, or it is the latest, whose number would be given again."""
+        family = [batch.id for batch in self._batches.family(draft.id)]
+        if max(batch.id for batch in self._batches.all()) in family:
+            return False
+        async with self._database.write() as write:
+            if not self._batches.get(draft.id).is_draft:
+                return False
+            await self._remove(write, family)
+        return True
+
+    async def _remove(self, write: Write, family: Sequence[BatchId]) -> None:
+        numbers = json_text(family)
+        await write.change("DELETE FROM batches WHERE id IN (SELECT value FROM json_each(?))", (numbers,))
+        await write.change("DELETE FROM counts WHERE batch IN (SELECT value FROM json_each(?))", (numbers,))
+        await write.change(
+            "DELETE FROM meta WHERE key IN (SELECT 'hours.batch.' || value FROM json_each(?))", (numbers,)
+        )
+        write.after_commit(lambda: self._mirror(family))
 
     def _mirror(self, gone: Sequence[BatchId]) -> None:
         for batch in reversed(gone):

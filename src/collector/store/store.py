@@ -15,6 +15,7 @@ from collector.store.control import Control
 from collector.store.hours import Hours
 from collector.store.items import Items
 from collector.store.jobs import Jobs
+from collector.store.lists import Lists
 from collector.store.notices import Notices
 from collector.store.pauses import Pauses
 from collector.store.prune import Prune
@@ -35,6 +36,7 @@ class Store:
         self.control = Control(db, self.books, self.batches, self.pauses, self.actions, clock)
         self.retries = Retries(db, self.books, self.batches, self.actions, clock)
         self.items = Items(db)
+        self.lists = Lists(db)
         self.hours = Hours(db)
         self.notices = Notices(db, self.batches)
         self.views = Views(db)
