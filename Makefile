@@ -8,6 +8,9 @@ SYSTEM_PYTHON ?= /usr/bin/python3
 OPT           := /opt/collector
 ETC           := /etc/collector
 UNITS         := /usr/local/lib
+COMPLETE_BASH := /usr/local/share/bash-completion/completions/collector
+COMPLETE_ZSH  := /usr/local/share/zsh/site-functions/_collector
+COMPLETE_FISH := /usr/local/share/fish/vendor_completions.d/collector.fish
 
 .PHONY: demo test lint check format bench bench-limits install upgrade uninstall boot-test clean
 
@@ -30,7 +33,7 @@ format: $(VENV)/dev
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/dev
-	$(BIN)/python bench/intake.py
+	$(BIN)/python -m bench.speed $(BENCH)
 
 # BENCH="--kill three --only fixed-x", for instance; --help tells what there is.
 bench-limits: $(VENV)/dev
@@ -65,7 +68,11 @@ upgrade:
 	test -x $(OPT)/bin/python || $(SYSTEM_PYTHON) -m venv $(OPT)
 	$(OPT)/bin/pip install --quiet --disable-pip-version-check --root-user-action ignore .
 	ln -sfn $(OPT)/bin/collector /usr/local/bin/collector
-	install -D -m 0644 systemd/collector.service $(UNITS)/systemd/system/collector.service
+	install -d $(dir $(COMPLETE_BASH) $(COMPLETE_ZSH) $(COMPLETE_FISH))
+	$(OPT)/bin/collector completion bash > $(COMPLETE_BASH)
+	$(OPT)/bin/collector completion zsh > $(COMPLETE_ZSH)
+	$(OPT)/bin/collector completion fish > $(COMPLETE_FISH)
+	install -D -m 0644 -t $(UNITS)/systemd/system systemd/collector.service systemd/collector-drop@.service systemd/collector-drop@.timer
 	install -D -m 0644 systemd/collector.sysusers.conf $(UNITS)/sysusers.d/collector.conf
 	install -D -m 0644 systemd/collector.tmpfiles.conf $(UNITS)/tmpfiles.d/collector.conf
 	systemd-sysusers $(UNITS)/sysusers.d/collector.conf
@@ -75,13 +82,16 @@ upgrade:
 uninstall:
 	@test "$$(id -u)" = 0 || { echo "this writes to /opt and /usr/local: sudo make $(MAKECMDGOALS)" >&2; exit 1; }
 	test ! -d /run/systemd/system || systemctl disable --now collector || true
+	test ! -d /run/systemd/system || systemctl stop 'collector-drop@*' || true
 	rm -rf $(OPT)
-	rm -f /usr/local/bin/collector $(UNITS)/systemd/system/collector.service
+	rm -f $(COMPLETE_BASH) $(COMPLETE_ZSH) $(COMPLETE_FISH)
+	rm -f /etc/systemd/system/timers.target.wants/collector-drop@*.timer
+	rm -f /usr/local/bin/collector $(UNITS)/systemd/system/collector.service $(UNITS)/systemd/system/collector-drop@.*
 	rm -f $(UNITS)/sysusers.d/collector.conf $(UNITS)/tmpfiles.d/collector.conf
 	test ! -d /run/systemd/system || systemctl daemon-reload
 	@echo "left as they are: /var/lib/collector, $(ETC), and the user and groups collector and collector-drop"
 
-# The unit under a real systemd, in a copy of this machine that is thrown away; as root.
+# The units under a real systemd, in a copy of this machine that is thrown away; as root.
 boot-test:
 	systemd/boot-test
 

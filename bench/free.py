@@ -32,6 +32,7 @@ from collector.dispatch.consumer import Consumer, Tools
 from collector.dispatch.judge import Judge
 from collector.dispatch.lane import Lane
 from collector.dispatch.taken import Taken
+from collector.host.disk import Room
 from collector.model import BatchId, Call, Found, Job, Result
 from collector.sources.http import Client
 from collector.sources.request import Endpoint
@@ -119,7 +120,7 @@ def serve(told: "Connection[int, None]") -> None:
 async def carried(read: config.Config, name: str, ledger: Ledger, calls: int) -> Cost:
     """So many calls by the consumers of one source, from the queue to the outcome."""
     spec, clock, done = read.sources[name], Clock(), asyncio.Event()
-    lane = Lane(name, Endpoint(spec, read.secrets), Breaker(spec.origin), Taken(), lambda _: True)
+    lane = Lane(name, Endpoint(spec, read.secrets), Breaker(spec.origin), Taken(), lambda _: True, Room())
     judge = Judge(spec, lane.breaker, Random(1), ever_good=True)
     left = calls
 

@@ -1,6 +1,6 @@
 """How fast a dropped file of IDs is taken in, against sqlite3's own executemany of the same rows into the same table.
 
-    python bench/intake.py [--rows 1000000] [--rounds 3] [--shuffled] [--folder DIR]
+    python -m bench.intake [--rows 1000000] [--rounds 3] [--shuffled] [--folder DIR]
 
 Both sides commit durably (WAL, synchronous=FULL) and run in turns; the medians count. Ours is the whole service in a
 process of its own: the clock runs from the rename into the watch folder to the open batch with its receipt, and
@@ -24,6 +24,8 @@ from multiprocessing import Pipe, Process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Event, Thread
+
+from bench.cost import cpu, own_rss, rss
 
 ROWS_A_COMMIT = 10_000
 FIRST = 1_500_000_000_000_000_001
@@ -55,16 +57,17 @@ def bare(file: Path, folder: Path) -> Figures:
     connection.execute("PRAGMA cache_size = -16384")
     schema = resources.files("collector.store") / "schema" / "001_create_tables.sql"
     connection.executescript(schema.read_text())
-    began = time.perf_counter()
+    began, cpu_before = time.perf_counter(), time.process_time()
     for start in range(0, len(keys), ROWS_A_COMMIT):
         connection.execute("BEGIN IMMEDIATE")
         rows = [(1, key) for key in keys[start : start + ROWS_A_COMMIT]]
         connection.executemany("INSERT OR IGNORE INTO jobs (batch, key) VALUES (?, ?)", rows)
         connection.execute("COMMIT")
     seconds = time.perf_counter() - began
+    used = time.process_time() - cpu_before
     wal = (folder / "bare.db-wal").stat().st_size
     connection.close()
-    return {"seconds": seconds, "wal": wal, "rss": peak_rss("self")}
+    return {"seconds": seconds, "cpu": used, "wal": wal, "rss": own_rss()}
 
 
 def alone(file: Path, folder: Path, answer: "Connection[Figures, None]") -> None:
@@ -83,11 +86,11 @@ def taken_in(file: Path, folder: Path) -> Figures:
             part = folder / "state" / "watch" / ".ids.txt.part"
             part.write_bytes(file.read_bytes())
             with asking(address, folder / "state" / "collector.db-wal") as worst:
-                began = time.perf_counter()
+                began, used = time.perf_counter(), cpu(process.pid)
                 part.rename(part.with_name("ids.txt"))
                 ids = float(told(process.stderr, "batch_opened")["ids"])
-                seconds = time.perf_counter() - began
-            return {"seconds": seconds, "ids": ids, "rss": peak_rss(str(process.pid)), **worst}
+                seconds, used = time.perf_counter() - began, cpu(process.pid) - used
+            return {"seconds": seconds, "cpu": used, "ids": ids, "rss": rss(process.pid), **worst}
         finally:
             process.kill()
 
@@ -123,14 +126,8 @@ def asking(address: str, wal: Path) -> Iterator[Figures]:
         thread.join()
 
 
-def peak_rss(process: str) -> int:
-    """Bytes that a process held at most; getrusage would also tell what its parent had when it started it."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
-
-
-def compare(rows: int, rounds: int, shuffled: bool, where: str | None) -> None:
-    """Both sides in turns; prints the table."""
+def measured(rows: int, rounds: int, shuffled: bool, where: str | None) -> list[tuple[str, list[Figures]]]:
+    """Both sides in turns."""
     ours: list[Figures] = []
     theirs: list[Figures] = []
     with tempfile.TemporaryDirectory(dir=where) as top:
@@ -149,18 +146,19 @@ def compare(rows: int, rounds: int, shuffled: bool, where: str | None) -> None:
                 process.join()
             with tempfile.TemporaryDirectory(dir=top) as folder:
                 ours.append(taken_in(file, Path(folder)))
-    report(rows, theirs, ours)
+    assert all(run["ids"] == rows for run in ours)
+    return [("bare", theirs), ("collector", ours)]
 
 
-def report(rows: int, theirs: list[Figures], ours: list[Figures]) -> None:
+def report(rows: int, sides: list[tuple[str, list[Figures]]]) -> None:
     """The table of medians and maxima."""
     speeds = []
+    ours = sides[-1][1]
     print(f"{rows:,} IDs, median of {len(ours)} rounds\n\n{'':<10} {'IDs/s':>9} {'peak RSS':>9} {'peak WAL':>9}")
-    for name, runs in (("bare", theirs), ("collector", ours)):
+    for name, runs in sides:
         speeds.append(rows / statistics.median(run["seconds"] for run in runs))
         rss, wal = (max(run[key] for run in runs) / 1e6 for key in ("rss", "wal"))
         print(f"{name:<10} {speeds[-1]:>9,.0f} {rss:>6.0f} MB {wal:>6.1f} MB")
-    assert all(run["ids"] == rows for run in ours)
     print(f"\nratio {speeds[1] / speeds[0]:.2f}")
     print(f"longest GET /status meanwhile {max(run['status'] for run in ours) * 1000:.0f} ms")
 
@@ -173,7 +171,7 @@ def main() -> None:
     parser.add_argument("--shuffled", action="store_true", help="IDs in no order")
     parser.add_argument("--folder", help="where to work; the disk counts")
     given = parser.parse_args()
-    compare(given.rows, given.rounds, given.shuffled, given.folder)
+    report(given.rows, measured(given.rows, given.rounds, given.shuffled, given.folder))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ default_source = "posts"
 [service]
 settle = "100ms"
 grace = "{grace}"
+min_free = "20MB"
 
 [admin]
 listen = "127.0.0.1:0"

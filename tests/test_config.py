@@ -150,7 +150,7 @@ def test_control_characters_of_a_name_are_shown_escaped(tmp_path: Path, table: s
     assert "\x1b" not in told
 
 
-@pytest.mark.parametrize("key", ["min_free", "notify"])
+@pytest.mark.parametrize("key", ["allow_remote"])
 def test_a_key_of_a_later_version_is_called_so(tmp_path: Path, key: str) -> None:
     """Nobody looks for a spelling mistake where there is none."""
     assert "no such key in this version" in problems(tmp_path, f'{GOOD}[service]\n{key} = "x"\n')
@@ -265,3 +265,31 @@ def test_two_sources_whose_views_would_be_one_are_a_problem(tmp_path: Path) -> N
     assert "source.Posts = 'Posts': expected another name: the view of 'posts' would be the same" in said
     (tmp_path / "collector.toml").write_text(f"{GOOD}{columns}{other}")
     assert config.load(tmp_path / "collector.toml").sources.keys() == {"posts", "Posts"}
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_credential_that_is_not_loaded_is_told_with_the_line_that_loads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: bool
+) -> None:
+    """Whether the unit loads others or none."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    if loaded:
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    said = problems(tmp_path, f'{GOOD}\n[secret]\nkey = {{ credential = "key" }}')
+    assert "LoadCredential=key:/etc/collector/key under [Service] in `systemctl edit collector`" in said
+
+
+@pytest.mark.parametrize(
+    ("notify", "said"),
+    [
+        ("{}", 'service.notify = {}: expected one of { url = "https://…" } or { command = ["…"] }'),
+        ('{ url = "https://h.example.org/{id}" }', "expected no place for an ID"),
+        ('{ url = "https://h.example.org/{secret.no}" }', "service.notify = {secret.no}: expected a declared secret"),
+        ('{ command = ["true"], on = ["fire"] }', "service.notify.on.0 = 'fire': expected 'taken_in', 'trouble'"),
+        ('{ command = ["true"], headers = { A = "b" } }', "expected no headers beside a command"),
+        ('{ command = "true" }', "service.notify.command = 'true': expected a list"),
+    ],
+)
+def test_where_notices_go_is_checked(tmp_path: Path, notify: str, said: str) -> None:
+    """One place, known kinds, declared secrets."""
+    assert said in problems(tmp_path, f"{GOOD}[service]\nnotify = {notify}\n")

@@ -56,3 +56,19 @@ def test_what_lasts_is_never_spoken_as_nothing(seconds: float) -> None:
 def test_things_are_one_or_several(number: int, said: str) -> None:
     """With separators, as people read numbers."""
     assert quantity.things(number, "call") == said
+
+
+@pytest.mark.parametrize(("number", "told"), [
+    (0, "0 B"), (999, "999 B"), (64_000, "64 kB"), (912_345_678, "912 MB"), (999_600_000, "1 GB"),
+    (1_100_000_000, "1.1 GB"), (12_340_000_000, "12.3 GB"), (1_100_000 * 10**12, "1,100,000 TB"),
+])  # fmt: skip
+def test_bytes_are_told_in_three_digits(number: int, told: str) -> None:
+    """Short, and never as a power of ten."""
+    assert quantity.sized(number) == told
+
+
+def test_a_size_may_be_none_where_that_is_asked() -> None:
+    """Zero in two ways; all else as any size."""
+    assert [quantity.size_or_none(text) for text in ("0", " 0B ", "1GB")] == [0, 0, 10**9]
+    with pytest.raises(ValueError, match=r'or "0" for none'):
+        quantity.size_or_none("-1GB")

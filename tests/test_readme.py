@@ -19,6 +19,7 @@ import pytest
 
 from collector import config
 from collector.config import Admin, Budget, SecretPlace, Service
+from collector.sources.notify import Notify
 from collector.sources.rules import Auth, GoneRule, NextRule, OnRule, Price
 from collector.sources.spec import Spec
 from collector.sources.values import Strict
@@ -243,6 +244,7 @@ def table(heading: str, text: str = README) -> dict[str, str]:
     ("heading", "model", "needed"),
     [
         ("### `[service]`", Service, {}),
+        ("### `notify`", Notify, {"url": "https://example.org"}),
         ("### `[admin]`", Admin, {}),
         ("### `[secret]`", SecretPlace, {"env": "X"}),
         ("### `[source.NAME]`", Spec, {"url": URL}),

@@ -109,7 +109,7 @@ async def test_status_keeps_the_form_that_scripts_rely_on(tmp_path: Path) -> Non
             await with_calls_in_the_air(run, api)
             status = await asyncio.to_thread(run.status)
             pinned = {"state", "version", "started_at", "now", "finish_from", "finish_at", "at_least", "jobs"}
-            pinned |= {"calls_in_the_air", "waiting", "batches", "budgets", "sources", "troubles", "time"}
+            pinned |= {"calls_in_the_air", "waiting", "batches", "budgets", "sources", "troubles", "time", "disk"}
             assert pinned <= set(status)
             states = {"total", "queued", "running", "delayed", "found", "gone", "invalid", "failed", "cancelled"}
             assert set(status["jobs"]) == set(status["batches"][0]["jobs"]) == states

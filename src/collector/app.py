@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 
+import msgspec
 import structlog
 
 from collector import __version__
@@ -36,6 +37,7 @@ from collector.dispatch.dispatcher import Dispatcher
 from collector.dispatch.timekeeper import Timekeeper
 from collector.errors import CollectorError, StoreBusy
 from collector.host import lock, thread
+from collector.host.disk import Disk
 from collector.host.loop import Complaints
 from collector.host.systemd import Herald, Manager, watchdog
 from collector.host.token import kept
@@ -46,6 +48,7 @@ from collector.model import BatchId, Live, Trouble, Why
 from collector.output.folder import Folder
 from collector.output.headline import headline
 from collector.output.health import Health, health
+from collector.output.notifier import Notifier
 from collector.output.recent import Finishes
 from collector.output.snapshot import Snapshot
 from collector.output.status import snapshot
@@ -56,6 +59,7 @@ from collector.sources.identity import identity
 from collector.store import store as stores
 
 LAST_COMMITS = 5.0  # seconds that a stop gives the recorder, whatever is left of the grace
+LAST_NOTICES = 2.0  # and what is still to be told; the rest is told after the next start
 
 _MOST_TOLD = 20  # IDs of a line of the log
 
@@ -71,6 +75,7 @@ class App:
         self.admin_url: str | None = None
         self.started_at = self.clock.wall()
         self._stopping = asyncio.Event()
+        self._opening: asyncio.Timeout | None = None  # while the store is opened; a stop breaks it off
         self._crew = Crew()
         self._finishes = Finishes(self.clock)
         self._manager = Manager.of(os.environ)
@@ -81,6 +86,8 @@ class App:
         if self._stopping.is_set():
             log.warning("stop_hurried")
             self._crew.hurry()
+        elif self._opening is not None:
+            self._opening.reschedule(asyncio.get_running_loop().time())
         self._stopping.set()
 
     def snapshot(self) -> Snapshot:
@@ -94,11 +101,13 @@ class App:
         """
         asyncio.get_running_loop().set_exception_handler(Complaints())
         async with AsyncExitStack() as stack:
-            stack.enter_context(lock.hold(self.config.root))
-            self._make_folders()
             if signals:
                 self._listen_for_signals(stack)
-            await self._open(stack)
+            stack.enter_context(lock.hold(self.config.root))
+            self._make_folders()
+            if not await self._open(stack):
+                log.info("stopped", what="before it was ready")
+                return
             try:
                 await self._work()
             except* CollectorError as group:
@@ -127,26 +136,35 @@ class App:
             loop.add_signal_handler(number, handler)
             stack.callback(_ignore, loop, number)
 
-    async def _open(self, stack: AsyncExitStack) -> None:
-        """Every resource, in the order in which they need each other; the stack closes them in the reverse."""
+    async def _open(self, stack: AsyncExitStack) -> bool:
+        """Every resource, in the order in which they need each other; the stack closes them in the reverse. False where
+        a stop came while the store was opened."""
         config, clock, workers = self.config, self.clock, Workers()
         stack.callback(_leave, workers)  # once all else is closed
         log.info("starting", version=__version__, sqlite=sqlite3.sqlite_version, root=str(config.root))
-        self._store = await stack.enter_async_context(stores.opened(config.database, clock))
+        if not await self._open_store(stack):
+            return False
         await self._begin()
         self._ledger = Ledger.open(config.ledger, clock, config.service.consumers)
         stack.callback(self._ledger.close)
         self._hash_key = await self._store.hash_key()
         client = await stack.enter_async_context(Client())
-        self._loader = Loader(config, self._store, clock, self._opened)
+        self._disk = Disk(config.database, config.service.min_free, self._store.spare, clock)
+        await self._disk.look()  # before anybody fills it
+        self._loader = Loader(config, self._store, clock, self._opened, self._disk.room)
         self._watcher = Watcher(config, self._loader, clock)
         self._folder = Folder(
             config.batches, self._store, config.sources, self.snapshot, clock, spent=self._spent, flies=self._flies
         )
-        self._dispatcher = Dispatcher(self._store, self._ledger, client, clock, self._folder.ended, self._crew, workers)
+        self._dispatcher = Dispatcher(
+            self._store, self._ledger, client, clock, self._folder.ended, self._crew, workers, self._disk.room
+        )
         self._controller = Controller(
             self._store, self._dispatcher.opened, self._dispatcher.recall, self._folder.ended, clock
         )
+        self._notifier = Notifier(self._store, self.snapshot, client, clock)
+        self._notifier.reconfigure(config.service.notify, config.secrets)
+        await self._notifier.begin()
         self._declare()
         self._views = ViewKeeper(self._store.views, config.sources)
         await self._views.make()
@@ -158,20 +176,18 @@ class App:
             self._dispatcher, self._store, lambda: self.config.sources, self._timekeeper.totals, self._course, clock
         )
         await self._serve(stack)
+        return True
 
     async def _serve(self, stack: AsyncExitStack) -> None:
         """The HTTP interface: all of it for the control socket, and for who has the token."""
-        config = self.config
-        admin = partial(application, self.snapshot, self._health)
-        orders = Orders(
-            self._dispatcher.sources, self._dispatcher.resume, self._reloader.ask, self._controller, Care(self._store)
-        )
+        config, dispatcher = self.config, self._dispatcher
+        orders = Orders(dispatcher.sources, dispatcher.resume, self._reloader.ask, self._controller, Care(self._store))
         batches = Batches(self._store, self._controller, self.snapshot, config.batches)
         uploads = Uploads(lambda: self.config, self._loader, self._watcher.load_now, batches)
         downloads = Downloads(self._store, self._controller, lambda: self.config.sources, self._folder.report)
-        dispatcher = self._dispatcher
         metrics = Metrics(self.snapshot, self._health, dispatcher.tallies, dispatcher.recorder, self._store)
         shared = (batches, uploads, downloads, metrics, OpenApi())
+        admin = partial(application, self.snapshot, self._health)
         await stack.enter_async_context(controlled(admin(None, orders, *shared), config.control))
         if config.admin.listen == "off":
             return
@@ -182,6 +198,17 @@ class App:
         pages = Pages(self.snapshot, lambda: self.config, self._course.recent, self._store)
         own = admin(guard, replace(orders, care=None, who="http"), *shared, pages)
         self.admin_url = await stack.enter_async_context(listening(own, config.admin))
+
+    async def _open_store(self, stack: AsyncExitStack) -> bool:
+        """False where a stop came meanwhile: the database of an older version is migrated, which may take long."""
+        try:
+            async with asyncio.timeout(None) as self._opening:
+                self._store = await stack.enter_async_context(stores.opened(self.config.database, self.clock))
+        except TimeoutError:
+            return False
+        finally:
+            self._opening = None
+        return True
 
     async def _begin(self) -> None:
         try:
@@ -222,9 +249,11 @@ class App:
         self.config = config
         self._ledger.resize(config.service.consumers)
         self._declare()
+        self._disk.reconfigure(config.service.min_free)
         self._loader.reconfigure(config)
         self._watcher.reconfigure(config)
         self._folder.reconfigure(config.sources)
+        self._notifier.reconfigure(config.service.notify, config.secrets)
         self._views.reconfigure(config.sources)
 
     def _spent(self, batch: BatchId) -> Mapping[Why, float]:
@@ -242,11 +271,13 @@ class App:
         dispatcher = self._dispatcher
         async with asyncio.TaskGroup() as group:
             recorder = group.create_task(dispatcher.recorder.run())
+            disk = group.create_task(self._disk.run())
             folder = group.create_task(self._folder.run())
             timekeeper = group.create_task(self._timekeeper.run())
             controller = group.create_task(self._controller.run())
             views = group.create_task(self._views.run())
             diary = group.create_task(self._diary.run())
+            notifier = group.create_task(self._notifier.run())
             drafts = group.create_task(Drafts(self._store, self.config.batches, self.clock).run())
             self._crew.begin(group.create_task)
             taking = [group.create_task(self._reloader.run()), group.create_task(self._watcher.run())]
@@ -260,7 +291,9 @@ class App:
             await self._crew.stop_feeding()
             await self._crew.land(self.config.service.grace)
             await self._record_the_last()
-            await end([drafts, controller, folder, recorder, timekeeper, views, diary, herald])
+            self._notifier.stop()
+            await asyncio.wait([notifier], timeout=LAST_NOTICES)
+            await end([drafts, controller, folder, recorder, disk, timekeeper, views, diary, herald, notifier])
             await self._diary.close()
             await self._timekeeper.close()
             await self._end()
@@ -279,10 +312,9 @@ class App:
 
     def _live(self) -> Live:
         dispatcher = self._dispatcher
-        at_work = "paused" if self._store.pauses.all else "running"
-        state = "draining" if self._stopping.is_set() else "degraded" if self._disk_trouble() else at_work
         return Live(
-            state=state,
+            state=self._state(),
+            stopping=self._stopping.is_set(),
             calls_in_the_air=dispatcher.calls_in_the_air,
             running=dispatcher.running(),
             waiting=self._ledger.waits(),
@@ -292,18 +324,32 @@ class App:
             progress=dispatcher.progress(),
             troubles=(
                 *self._disk_trouble(),
+                *self._disk.troubles(),
                 *self._reloader.troubles(),
                 *dispatcher.troubles(),
                 *self._watcher.troubles(),
                 *self._folder.troubles(),
+                *self._notifier.troubles(),
             ),
             time=self._timekeeper.totals(),
+            tallies=dispatcher.tallies(),
+            space=msgspec.structs.replace(self._disk.space, min_free=self.config.service.min_free),
         )
 
+    def _state(self) -> str:
+        if self._stopping.is_set():
+            return "draining"
+        if self._disk_trouble():
+            return "degraded"
+        if self._store.pauses.all:
+            return "paused"
+        return "draining" if self._controller.drains else "running"
+
     def _disk_trouble(self) -> tuple[Trouble, ...]:
-        """Why nothing can be written now, where that is so."""
-        why = self._dispatcher.trouble()
-        return (Trouble("disk", why, str(self.config.root), self.clock.wall()),) if why else ()
+        """Why nothing can be written now, or has room, where that is so."""
+        why, short = self._dispatcher.trouble(), self._disk.room.trouble
+        unwell = (Trouble("disk", why, str(self.config.root), self.clock.wall()),) if why else ()
+        return (*unwell, *((short,) if short else ()))
 
     def _health(self) -> Health:
         return health(self._store, self._live())

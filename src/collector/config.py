@@ -1,6 +1,5 @@
 """The whole configuration: one TOML file, read once, frozen, with all its problems told at once."""
 
-import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from collector import quantity
 from collector.budget.limit import Unit
 from collector.errors import ConfigError, Problem
 from collector.host import secret
@@ -18,12 +18,10 @@ from collector.host.secret import Secret
 from collector.sources import chain, identity, presets, python, spec
 from collector.sources import declared as declared_by
 from collector.sources.fault import problems_of
+from collector.sources.notify import Notify
 from collector.sources.python import Stamp
 from collector.sources.spec import Spec
-from collector.sources.values import Limits, Seconds, Strict
-
-PLACES = ("collector.toml", "/etc/collector/collector.toml")  # looked at in this order, after --config and the variable
-VARIABLE = "COLLECTOR_CONFIG"
+from collector.sources.values import Limits, Seconds, Strict, written
 
 _TABLES = ("service", "admin", "secret", "source", "budget")
 _KEYS = ("root", "default_source", *_TABLES)
@@ -57,6 +55,8 @@ class Service(Strict):
     consumers: Annotated[int, Field(ge=1, le=1_000)] = 16
     grace: Seconds = 20.0
     settle: Seconds = 2.0
+    min_free: Annotated[int, written(quantity.size_or_none, quantity.SIZE_OR_NONE)] = 1_000_000_000
+    notify: Notify | None = None
 
 
 class SecretPlace(Strict):
@@ -169,18 +169,6 @@ class Config:
         return self.root / "control.sock"
 
 
-def find(given: Path | None) -> Path:
-    """The configuration file to use: the given one, else $COLLECTOR_CONFIG, else the first of PLACES that exists."""
-    named = given or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
-    if named:
-        return named.absolute()
-    for place in PLACES:
-        if Path(place).exists():
-            return Path(place).absolute()
-    expected = f"a configuration at {' or '.join(PLACES)}; `collector init` writes one"
-    raise ConfigError("no configuration", [Problem("--config", "(not given)", expected)])
-
-
 def load(path: Path, *, secrets: bool = True) -> Config:
     """Reads and checks a configuration; ConfigError holds every problem.
 
@@ -240,7 +228,9 @@ def _build(path: Path, table: dict[str, Any], *, fetch: bool) -> Config:
     problems += python.problems(path.parent, sources) if fetch else []
     problems += chain.problems(sources, tables["source"])
     problems += _undrawable(sources, secrets, budgets, tables["budget"])
-    problems += _missing_secrets(tables["source"], tables["secret"])
+    asking = {f"source.{name}": source for name, source in tables["source"].items()}
+    asking["service.notify"] = tables["service"].get("notify")
+    problems += _missing_secrets(asking, tables["secret"])
     default = table.get("default_source")
     if default is not None and not (isinstance(default, str) and default in tables["source"]):
         names = ", ".join(tables["source"]) or "none is declared"
@@ -381,10 +371,10 @@ def _token(folder: Path, admin: Admin | None, problems: list[Problem]) -> Secret
     return token
 
 
-def _missing_secrets(sources: Mapping[str, Any], declared: Mapping[str, Any]) -> list[Problem]:
+def _missing_secrets(asking: Mapping[str, Any], declared: Mapping[str, Any]) -> list[Problem]:
     return [
-        Problem(f"source.{name}", f"{{secret.{wanted}}}", f'a declared secret: [secret] {wanted} = {{ env = "…" }}')
-        for name, table in sources.items()
+        Problem(where, f"{{secret.{wanted}}}", f'a declared secret: [secret] {wanted} = {{ env = "…" }}')
+        for where, table in asking.items()
         if isinstance(table, dict)
         for wanted in sorted(declared_by.secrets(table) - set(declared))
     ]

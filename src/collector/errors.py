@@ -7,6 +7,7 @@ CollectorError                what, where and what to do, for an operator; the c
 ├── StoreError                the database cannot be used
 │   ├── NotLoading            the batch left its loading, as by a cancel: what is read of its file is not taken in
 │   └── StoreBusy             it cannot now, but may soon: disk full, I/O error, lock; try again with backoff
+├── Drained                   nothing new is taken in until somebody resumes that
 ├── UnreadableFile            an ID file that cannot be taken in at all; the text goes to NAME.why.txt
 ├── RequestError              no answer came from an API: `reason` is a short code
 ├── NoPermit                  a wire request had no permit left; the call is broken off and its jobs put off
@@ -14,11 +15,15 @@ CollectorError                what, where and what to do, for an operator; the c
 └── Unreachable               the service did not answer a Client
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
 
 
 class CollectorError(Exception):
-    """An error whose text is meant to be read by an operator."""
+    """An error whose text is meant to be read by an operator; `facts` are for programs, beside the text."""
+
+    facts: Mapping[str, object] = MappingProxyType({})
 
 
 class UsageError(CollectorError):
@@ -50,6 +55,7 @@ class ConfigError(UsageError):
         plural = "problem" if len(problems) == 1 else "problems"
         lines = "\n".join(f"  {problem}" for problem in problems)
         super().__init__(f"{where}: {len(problems)} {plural}\n{lines}")
+        self.facts = {"config": where, "problems": [asdict(problem) for problem in problems]}
 
 
 class Held(UsageError):
@@ -78,6 +84,15 @@ class RequestError(CollectorError):
     def __init__(self, reason: str, detail: str) -> None:
         self.reason, self.detail = reason, detail
         super().__init__(f"{reason}: {detail}")
+
+
+class Drained(CollectorError):
+    """Nothing new is taken in until somebody resumes that."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "nothing new is taken in, since somebody drains the service; `collector resume --all` ends that"
+        )
 
 
 class NoPermit(CollectorError):

@@ -263,6 +263,7 @@ class Tally(msgspec.Struct, frozen=True):
     lost: int = 0  # jobs that are invalid or have failed
     put_off: int = 0  # jobs that were asked and are to be asked again
     items: int = 0
+    size: int = 0  # characters of these
 
     @property
     def calls(self) -> int:
@@ -301,10 +302,21 @@ class Trouble(msgspec.Struct, frozen=True):
     since: float  # wall time
 
 
+class Space(msgspec.Struct, frozen=True):
+    """The disk under the database, in bytes."""
+
+    path: str
+    free: int | None = None  # None: nobody has looked yet
+    spare: int = 0  # inside the database, of what was removed; looked at only where little is free
+    database: int = 0
+    min_free: int = 0  # what is to stay free
+    wal: int = 0  # what is committed and not yet in the database itself
+
+
 class Live(msgspec.Struct, frozen=True):
     """Everything that is in memory only, for status and the page."""
 
-    state: str  # running, paused, draining, degraded
+    state: str  # running, paused, draining (nothing new is taken in, by an order or since it stops), degraded
     calls_in_the_air: int
     running: dict[tuple[BatchId, State], int]  # jobs in the air by batch and the state their rows have
     waiting: tuple[Wait, ...]
@@ -314,3 +326,6 @@ class Live(msgspec.Struct, frozen=True):
     outlook: Callable[[str], Outlook | None] = lambda _: None  # of a source; only a forecast pays for it
     time: dict[str, dict[Why, float]] = {}  # seconds by source since its account began
     progress: dict[str, Progress] = {}  # by source
+    tallies: dict[str, Tally] = {}  # by source
+    space: Space | None = None
+    stopping: bool = False  # a stop is under way

@@ -10,6 +10,7 @@ _MONTHS = re.compile(r"([0-9.]+)\s*M")  # or minutes: who knows?
 
 DURATION = 'a duration above zero, as in "30s", "15m", "24h" or "30d"'
 SIZE = 'a size above zero, as in "64kB", "32MB" or "1GB"'
+SIZE_OR_NONE = 'a size, as in "500MB" or "1GB", or "0" for none'
 
 
 def seconds(text: str) -> float:
@@ -22,6 +23,25 @@ def seconds(text: str) -> float:
 def size(text: str) -> int:
     """The bytes of a size; ValueError with what is expected otherwise."""
     return int(_amount(text.upper(), _BYTES, SIZE))
+
+
+def size_or_none(text: str) -> int:
+    """The same, where "0" and "0B" are 0."""
+    if text.strip() in ("0", "0B"):
+        return 0
+    try:
+        return size(text)
+    except ValueError as error:
+        raise ValueError(SIZE_OR_NONE) from error
+
+
+def sized(number: int) -> str:
+    """A number of bytes for people, in three digits: `912 MB`, `1.1 GB`."""
+    for unit, name in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if number >= 0.9995 * unit:
+            amount = number / unit
+            return f"{amount:,.0f} {name}" if amount >= 99.95 else f"{amount:.3g} {name}"
+    return f"{number} B"
 
 
 def things(number: int, thing: str) -> str:

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -156,7 +156,7 @@ def _reading(path: Path) -> bytes | tuple[Problem, ...]:
 def changes(old: Config, new: Config) -> tuple[str, ...]:
     """What differs and applies at once, in words; no value of a source, since it may be somebody's secret."""
     told = [
-        f"{key} {_spoken(getattr(old.service, key))} to {_spoken(getattr(new.service, key))}"
+        f"{key} {_spoken(key, getattr(old.service, key))} to {_spoken(key, getattr(new.service, key))}"
         for key in _differing(Service, old.service, new.service)
     ]
     if old.default_source != new.default_source:
@@ -224,5 +224,7 @@ def _other_secrets(old: Config, new: Config, source: str) -> list[str]:
     return [f"secret {name}" for name in both if old.secrets[name].reveal() != new.secrets[name].reveal()]
 
 
-def _spoken(value: object) -> str:
-    return quantity.spoken(value) if isinstance(value, float) else str(value)
+def _spoken(key: str, value: Any) -> str:
+    if key == "min_free":
+        return quantity.sized(value)
+    return quantity.spoken(value) if isinstance(value, float) else "none" if value is None else str(value)

@@ -24,6 +24,7 @@ from collector.dispatch.recorder import Recorder
 from collector.model import SourceLive, Tally
 from collector.output.health import Health
 from collector.output.status import snapshot
+from collector.sources.load import Load
 from collector.sources.spec import Spec
 from collector.store import store as stores
 from collector.store.store import Store
@@ -65,7 +66,11 @@ def whole(house: House, tallies: Mapping[str, Tally] | None = None) -> web.Appli
         Uploads(lambda: house.config, house.loader, house.watcher.load_now, batches),
         Downloads(store, controller, lambda: house.config.sources, lambda _: "a report"),
         Metrics(
-            status, lambda: Health(True), lambda: tallies or {}, Recorder(store, {}, lambda: None, Random()), store
+            status,
+            lambda: Health(True),
+            lambda: tallies or {},
+            Recorder(store, {}, lambda: None, Random(), Load()),
+            store,
         ),
         OpenApi(),
         Orders(

@@ -3,8 +3,9 @@
 import asyncio
 import errno
 import gzip
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +218,16 @@ async def test_what_a_kill_left_of_an_upload_is_taken_in_or_removed(tmp_path: Pa
         assert (batch.state, house.store.books.of(batch.id).total) == (BatchState.OPEN, 100)
         assert (house.folder(batch) / "march.csv").read_bytes() == IDS
         assert left(house) == []
+
+
+async def test_nothing_is_taken_in_while_somebody_drains(tmp_path: Path) -> None:
+    """A 503 that says what ends it, before the body is read; after a resume of all it is taken."""
+    async with receiving(tmp_path) as (house, session):
+        assert (await sent(session, "/drain"))[0] == 200
+        status, told = await sent(session, "/batches?source=posts", data=IDS)
+        assert (status, told["error"].partition("; ")[2]) == (503, "`collector resume --all` ends that")
+        assert (left(house), house.store.batches.all()) == ([], [])
+        assert (await sent(session, "/resume"))[0] == 200
+        assert (await sent(session, "/batches?source=posts", data=IDS))[0] == 202
+        with closing(sqlite3.connect(house.config.database)) as db:
+            assert db.execute("SELECT what, who FROM actions").fetchall() == [("drain", "http"), ("resume", "http")]

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -198,3 +199,43 @@ def test_a_reader_that_goes_away_ends_it_quietly(home: Path) -> None:
     command = f"{sys.executable} -m collector export 1 | head -n 1"
     done = subprocess.run(["bash", "-c", command], cwd=home, capture_output=True, text=True, check=False)
     assert (done.stdout.count("\n"), done.stderr) == (1, "")
+
+
+@pytest.fixture
+async def weeks(folder: Path) -> Path:
+    """The same file three times: asked anew the second, and the third told that it was known."""
+    (folder / "collector.toml").write_text(CONFIG)
+    database = folder / "collector.db"
+    async with stores.opened(database, Clock()) as store:
+        for week, likes in enumerate((5, 8, None), 1):
+            batch = await store.batches.begin("posts", f"panel-{week}", "file")
+            batch, _ = await store.batches.load_chunk(batch, ["7"], 1)
+            batch = await store.batches.open(batch, lines=1, refused=0, digest="", layout="", warnings=[])
+            seen = (Item("7", f'{{"id": "7", "likes": {likes}}}'),) if likes else ()
+            found = Found(seen, same_as=None if seen else BatchId(2))
+            [job] = await store.jobs.queued(batch.id, "", 1)
+            await store.jobs.record([Result("posts", (job,), ((job, found),), at=1_700_000_000.0 + week * 604_800)])
+            await store.batches.written(store.batches.get(batch.id))
+    return database
+
+
+def test_each_version_of_an_object_is_kept_and_exported_with_its_batch(weeks: Path, run: Run) -> None:
+    """A prune takes those that no later batch names."""
+
+    def versions() -> list[tuple[int, int]]:
+        with closing(sqlite3.connect(weeks)) as db:
+            return db.execute(
+                "SELECT batch, json_extract(body, '$.likes') FROM items"
+                " WHERE source = 'posts' AND key = '7' ORDER BY fetched_at"
+            ).fetchall()
+
+    def exported(batch: int) -> list[int]:
+        return [json.loads(line)["item"]["likes"] for line in run("export", str(batch)).stdout.splitlines()]
+
+    assert versions() == [(1, 5), (2, 8)]
+    assert [exported(batch) for batch in (1, 2, 3)] == [[5], [8], [8]]
+    with closing(sqlite3.connect(weeks)) as db, db:
+        db.execute("UPDATE batches SET finished_at = '2001-01-01T00:00:00.000Z' WHERE id < 3")
+    assert run("prune", "--older-than", "90d", "--yes").exit_code == 0
+    assert versions() == [(2, 8)]
+    assert exported(3) == [8]

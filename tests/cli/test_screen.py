@@ -96,7 +96,21 @@ def test_a_picture_of_any_width_can_be_drawn(width: int) -> None:
 def test_more_batches_than_fit_are_counted() -> None:
     """The rest is told as a number."""
     many = msgspec.structs.replace(SNAPSHOT, batches=(BATCH,) * 50)
-    assert "… and 38 more" in drawn(many)
+    assert "… and 38 more batches" in drawn(many)
+
+
+@pytest.mark.parametrize(("height", "shown"), [(24, 7), (70, 50)])
+def test_a_picture_on_the_whole_terminal_fits_it(height: int, shown: int) -> None:
+    """With as many batches as there is room for, and what is waited for below them; of troubles only the first."""
+    many = msgspec.structs.replace(SNAPSHOT, batches=(BATCH,) * 50, troubles=SNAPSHOT.troubles * 9)
+    console = Console(width=80, height=height, color_system=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(screen.screen(many, "no service is running", console))
+    lines = capture.get().splitlines()
+    assert len(lines) <= height
+    assert re.match(r"! as it was at .*09:40.* EAST: no service", lines[1])
+    assert lines[-1].startswith("! and 4 more")
+    assert sum("0007-ids" in line and "!" not in line for line in lines) == shown
 
 
 def test_one_line_tells_the_whole() -> None:

@@ -111,9 +111,12 @@ def test_status_without_a_service_says_so_in_one_line(folder: Path, run: Run) ->
     with running(folder) as service:
         service.end(signal.SIGKILL)
     assert (folder / "control.sock").exists()
-    for words in (["status"], ["status", "--json"], ["status", "--watch"]):
+    said = f"no service is running in {folder}; `collector run` starts one"
+    for words in (["status"], ["status", "--watch"]):
         told = run(*words)
-        assert (told.exit_code, told.output) == (1, f"no service is running in {folder}; `collector run` starts one\n")
+        assert (told.exit_code, told.output) == (1, f"{said}\n")
+    told = run("status", "--json")
+    assert (told.exit_code, json.loads(told.output)) == (1, {"error": said})
 
 
 def test_where_no_service_ever_ran_another_root_is_thought_of(folder: Path, run: Run) -> None:

@@ -15,7 +15,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder without a configuration."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLLECTOR_CONFIG", raising=False)
-    monkeypatch.setattr("collector.config.PLACES", ("collector.toml",))  # not that of this machine
+    monkeypatch.setattr("collector.cli.option.PLACES", ("collector.toml",))  # not that of this machine
     return tmp_path
 
 

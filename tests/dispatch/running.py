@@ -13,6 +13,7 @@ from collector.dispatch.crew import Crew
 from collector.dispatch.dispatcher import Dispatcher
 from collector.model import BatchState
 from collector.sources.http import Client
+from collector.sources.load import Load
 from collector.sources.spec import Spec
 from collector.store import store as stores
 from collector.store.batches import Batch
@@ -72,11 +73,12 @@ async def dispatching(
     consumers: int = 16,
     clock: Clock | None = None,
     probe_every: float = PROBE_EVERY,
+    load: Load | None = None,
 ) -> AsyncIterator[Running]:
     """Dispatch over a store in `root`, ended on leaving as a kill would end it: without any farewell."""
     clock = clock or Clock()
     ledger = Ledger.open(root / "ledger", clock, consumers)
-    async with stores.opened(root / "collector.db", clock) as store, Client() as client:
+    async with stores.opened(root / "collector.db", clock) as store, Client(load) as client:
         ended, crew = asyncio.Event(), Crew()
         running = Running(
             store, Dispatcher(store, ledger, client, clock, ended.set, crew, probe_every=probe_every), ledger

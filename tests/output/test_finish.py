@@ -68,7 +68,7 @@ def test_nobody_can_tell_of_a_source_that_does_not_run(state: str) -> None:
 
 
 @pytest.mark.parametrize("changes", [
-    {"state": "paused"}, {"state": "draining"}, {"state": "degraded"}, {"sources": {}},
+    {"state": "paused"}, {"state": "draining", "stopping": True}, {"state": "degraded"}, {"sources": {}},
     {"outlook": lambda _: Outlook((), wait=math.inf)},
 ])  # fmt: skip
 def test_nobody_can_tell_while_nobody_asks(changes: dict[str, object]) -> None:

@@ -52,4 +52,6 @@ async def test_what_wants_a_hand_comes_first(store: Store, clock: Standing) -> N
 async def test_a_stop_says_that_it_is_one(store: Store, clock: Standing) -> None:
     """With what is left."""
     await taken_in(store, KEYS)
-    assert headline(taken(store, clock, live(state="draining")), UTC).startswith("stopping, 812 of 812 IDs open")
+    assert headline(taken(store, clock, live(state="draining", stopping=True)), UTC).startswith(
+        "stopping, 812 of 812 IDs open"
+    )

@@ -35,6 +35,7 @@ class Asker(Client):
     """A client with the one source that a test asks."""
 
     def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__()
         self.endpoint = endpoint
 
 

@@ -13,7 +13,7 @@ from collector.admin.api import Api
 from collector.admin.browser import for_browsers
 from collector.admin.guard import Guard
 from collector.admin.reply import refusal
-from collector.errors import StoreBusy
+from collector.errors import Drained, StoreBusy
 from collector.output.health import Health
 from collector.output.snapshot import Snapshot
 
@@ -58,6 +58,8 @@ async def in_json(request: web.Request, handler: Handler) -> web.StreamResponse:
         return refusal(404, "there is nothing under this path; GET /openapi.json names all that there are")
     except web.HTTPException as error:
         return refusal(error.status, error.reason)
+    except Drained as error:
+        return refusal(503, str(error))
     except StoreBusy as error:
         return refusal(503, f"the database cannot be used now: {error}")
     except (web.RequestPayloadError, PayloadEncodingError):

@@ -10,7 +10,7 @@ from aiohttp import web
 from collector import __version__
 from collector.admin import reply
 from collector.admin.batches import MOST, PAGE, BatchDetail, BatchPage, JobDetail, JobPage
-from collector.admin.standing import Again, Paused, Resumed, Stood
+from collector.admin.standing import Again, Draining, Paused, Resumed, Stood
 from collector.model import State
 from collector.output.health import Health
 from collector.output.snapshot import Snapshot
@@ -96,6 +96,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         open=True,
     ),
     ("post", "/logout"): Operation("Ends the cookie.", Done),
+    ("post", "/drain"): Operation("Takes nothing new in, and finishes what is open.", Draining),
     ("post", "/reload"): Operation("Reads the configuration again.", Reloaded, also_answers={422: Reloaded}),
     ("get", "/batches"): Operation(
         "Batches, the latest first.",

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from collector.admin import reply
 from collector.admin.care import Care
-from collector.admin.standing import Paused, Resumed, again, stood
+from collector.admin.standing import Draining, Paused, Resumed, again, stood
 from collector.dispatch.controller import Controller, Ordered
 from collector.errors import StoreBusy
 from collector.model import BatchId, SourceLive, State
@@ -42,6 +42,7 @@ class Orders:
             web.post("/sources/{source:[^/]*}/pause", self.pause_source),
             web.post("/resume", self.resume_all),
             web.post("/sources/{source:[^/]*}/resume", self.resume_one),  # one without a name is an unknown one
+            web.post("/drain", self.drain),
             web.post("/reload", self.read_again),
             web.post("/batches/{batch:[^/]*}/pause", self.pause_batch),
             web.post("/batches/{batch:[^/]*}/resume", self.resume_batch),
@@ -52,7 +53,7 @@ class Orders:
         ]
 
     async def resume_all(self, _: web.Request) -> web.Response:
-        """Ends the pause of the service, and the stop and the pause of every source."""
+        """Ends the pause and the drain of the service, and the stop and the pause of every source."""
         return await self._resumed(None, self.sources())
 
     async def resume_one(self, request: web.Request) -> web.Response:
@@ -62,13 +63,23 @@ class Orders:
 
     async def _resumed(self, source: str | None, sources: Mapping[str, SourceLive]) -> web.Response:
         stopped = [name for name, live in sources.items() if live.state == "stopped"]
+        drained = source is None and self.batches.drains
         try:
             resumed = {*await self.batches.resume_sources(source, sources, stopped, self.who)}
         except StoreBusy as error:
             return _not_done(error)
         resumed |= {name for name in sources if self.resume(name)}
         others = {name: live for name, live in self.sources().items() if name in sources and name not in resumed}
-        return reply.json(Resumed(tuple(name for name in sources if name in resumed), others))
+        return reply.json(Resumed(tuple(name for name in sources if name in resumed), others, drained))
+
+    async def drain(self, _: web.Request) -> web.Response:
+        """Nothing new is taken in until a resume of all, and what is open is finished."""
+        try:
+            changed = await self.batches.drain(self.who)
+        except StoreBusy as error:
+            return _not_done(error)
+        owed = self.batches.owed()
+        return reply.json(Draining(changed, len(owed), sum(batch.open for batch in owed)))
 
     async def pause_all(self, _: web.Request) -> web.Response:
         """Nothing is asked any more, of no source."""

@@ -8,11 +8,20 @@ from collector.dispatch.controller import Ordered
 from collector.model import SourceLive
 
 
-class Resumed(msgspec.Struct, frozen=True):
-    """Whose stop or pause was ended, and how the others stand."""
+class Resumed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Whose stop or pause was ended, and how the others stand; `drain`: it has ended with them."""
 
     resumed: tuple[str, ...]
     not_stopped: dict[str, SourceLive]
+    drain: bool = False
+
+
+class Draining(msgspec.Struct, frozen=True):
+    """A drain; `changed`: by this order. With the batches that go on, and their open jobs."""
+
+    changed: bool
+    batches: int
+    open: int
 
 
 class Paused(msgspec.Struct, frozen=True):

@@ -63,6 +63,8 @@ class Uploads:
         """202 with the batch, and its receipt where it was loaded soon; else nothing was taken in."""
         if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
             return reply.refusal(415, "send a gzip file as it is, without Content-Encoding")
+        if why := self._loader.refuses():
+            return reply.refusal(503, why)
         folder = self._config().batches
         if (request.content_length or 0) > shutil.disk_usage(folder).free:
             return reply.refusal(507, f"there is no room for it on the disk of {folder}: nothing was taken in")

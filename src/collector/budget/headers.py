@@ -29,12 +29,17 @@ class Said(msgspec.Struct, frozen=True):
     date: float | None = None  # epoch seconds of the server's clock when it answered
 
 
+_NOTHING = Said()
+
+
 def read(headers: Mapping[str, str], wall: float) -> Said:
     """What the headers say; where several limits are named, that with the least left.
 
     Moments are measured against the answer's own `Date`, since the server's clock may be seconds off ours; `wall`, our
     clock, is used only when there is no `Date`. Never raises.
     """
+    if not headers:
+        return _NOTHING
     names = "\n".join(headers).lower()
     if "limit" not in names and "retry-after" not in names:  # one look, for most servers say nothing more
         return Said(date=_moment(headers.get("Date") or headers.get("date") or ""))

@@ -9,12 +9,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from collector.cli import option
-from collector.errors import CollectorError, UsageError
+from collector.errors import CollectorError, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from collector.config import Config
 
 _BLOCK = 1 << 20
 _LONGEST = 200  # bytes of a name, so that the names made from it still fit into the 255 of a file system
@@ -22,11 +25,9 @@ _LONGEST = 200  # bytes of a name, so that the names made from it still fit into
 
 @click.command()
 @click.argument("file", metavar="FILE")
-@click.option("--source", metavar="S", help="The source to ask; else the default_source of the configuration.")
+@option.of_source("The source to ask; else the default_source of the configuration.")
 @click.option("--column", metavar="C", help="The column that holds the IDs: its header, or its number from 1.")
-@click.option(
-    "--then", metavar="S", multiple=True, help="A source that is to follow, with the items' IDs; as often as wanted."
-)
+@option.then("A source that is to follow, with the items' IDs; as often as wanted.")
 @click.option("--name", metavar="N", help="Another name for the batch; needed where FILE is -, standard input.")
 @option.config_file
 @option.as_json
@@ -55,14 +56,24 @@ def add(
         place, size = _copy(stream, config.watch / chosen, wanted, {key: kept for key, kept in options.items() if kept})
     holder = lock.holder(config.root)
     facts = {"file": str(place), "bytes": size, "source": root, "column": options["column"], "then": follow}
-    taking = (
-        f"the running service takes it in ({holder})"
-        if holder
-        else f"no service is running: `{option.hint('run', config.path)}` takes it in"
-    )
+    taking = _taking(config, holder)
     whose = ", then ".join((root, *follow))
     option.say(
         as_json, facts | {"service": holder}, f"added {option.near(place)} ({size:,} bytes) for {whose}; {taking}"
+    )
+
+
+def _taking(config: Config, holder: str | None) -> str:
+    """What becomes of the file; whatever ails the database, it was added."""
+    from collector.store.look import seen
+
+    with suppress(StoreError):
+        if seen(config.database, lambda look: look.drains()):
+            return "it stays in watch/ until `collector resume --all`, since somebody drains the service"
+    return (
+        f"the running service takes it in ({holder})"
+        if holder
+        else f"no service is running: `{option.hint('run', config.path)}` takes it in"
     )
 
 

@@ -18,7 +18,14 @@ _COUNT = "SELECT state, count(*) FROM jobs GROUP BY state"
 
 
 @click.command()
-@click.option("--folder", type=click.Path(path_type=Path), default=Path("collector-demo"), show_default=True)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    default=Path("collector-demo"),
+    show_default=True,
+    help="Where to play it; what an earlier demo left there is removed first.",
+)
 @click.option("--stay", is_flag=True, help="Keep service and API up afterwards, until Ctrl-C.")
 @option.as_json
 def demo(folder: Path, stay: bool, as_json: bool) -> None:
@@ -36,6 +43,8 @@ def demo(folder: Path, stay: bool, as_json: bool) -> None:
     if audit is None:
         raise KeyboardInterrupt
     if not (audit.balanced and audit.within):
+        if as_json:
+            raise click.exceptions.Exit(1)  # the document that is out tells it
         raise CollectorError("the demo failed: " + "; ".join(_faults(audit)))
 
 

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from collector.cli import option
-from collector.errors import CollectorError, ConfigError, escaped
-from collector.quantity import spoken, things
+from collector.errors import CollectorError, ConfigError, StoreBusy, escaped
+from collector.quantity import sized, spoken, things
 
 if TYPE_CHECKING:
     from collector.config import Config
 
 _PATIENCE = 3.0  # seconds for one host
-_SCARCE, _LITTLE = 100_000_000, 1_000_000_000  # bytes that are free
+_LITTLE = 1_000_000_000  # bytes that are free
 _YEARS = range(2025, 2100)  # others are those of a clock that nobody has set
 _AHEAD = 60.0  # seconds by which a stamp may be later than now
 _MENDED = (3, 51, 3)  # the first SQLite without the WAL-reset bug (sqlite.org/wal.html)
@@ -42,8 +42,8 @@ class Finding:
 def doctor(config_path: Path | None, as_json: bool) -> None:
     """Look at the configuration, the folders and the machine.
 
-    One line for each finding: ok, look or wrong, and what to do. No request is sent: each API is connected to, and that
-    is all. Exit 1 when something is wrong.
+    One line for each finding: ok, look or wrong, and what to do. No request is sent: each API, and the webhook of
+    `notify`, is connected to, and that is all. Exit 1 when something is wrong.
     """
     findings: list[Finding] = []
     try:
@@ -136,16 +136,34 @@ def _writable(what: str, folder: Path) -> Finding:
 
 def _disk(config: Config) -> Iterator[Finding]:
     there = next(folder for folder in (config.root, *config.root.parents) if folder.exists())
-    free = shutil.disk_usage(there).free
+    free, floor = shutil.disk_usage(there).free, config.service.min_free
     database = config.database
     size = database.stat().st_size if database.exists() else 0
-    text = f"{free / 1e9:,.1f} GB free in {there}, collector.db has {size / 1e9:,.1f} GB"
-    if free < _SCARCE:
-        yield Finding("wrong", "disk", f"{text}: make room, or the service stops asking")
+    text = f"{sized(free)} are free in {there}, collector.db has {sized(size)}"
+    if free < floor:
+        least = f"with less than `min_free`, {sized(floor)}, nothing is asked"
+        yield Finding("wrong", "disk", f"{text}; {least}: make room, as by `collector prune`, or lower it")
+    elif (then := _forecast(config)) and then - size > free - floor:
+        grown = f"it will have about {sized(then)} when all that is open is done, and that does not fit"
+        yield Finding("look", "disk", f"{text}; {grown}: make room before it pauses")
     elif free < max(_LITTLE, size):
         yield Finding("look", "disk", f"{text}: make room, a backup and large results want as much again")
     else:
         yield Finding("ok", "disk", text)
+
+
+def _forecast(config: Config) -> int | None:
+    """How large the database will be, where a service runs that can tell."""
+    import json
+
+    from collector.cli import control
+
+    try:
+        disk = json.loads(control.ask(config, "/status")).get("disk") or {}
+    except CollectorError:
+        return None
+    size: int | None = disk.get("forecast")
+    return size
 
 
 def _sqlite(_: Config | None = None) -> Iterator[Finding]:
@@ -163,6 +181,23 @@ def _sqlite(_: Config | None = None) -> Iterator[Finding]:
         yield Finding("ok", "SQLite", text)
     else:
         yield Finding("ok", "SQLite", text)
+
+
+def _database(config: Config) -> Iterator[Finding]:
+    from collector.store.database import newest
+    from collector.store.look import looking
+
+    try:
+        with looking(config.database) as look:
+            schema = look and look.schema()
+    except CollectorError as error:
+        yield Finding("look" if isinstance(error, StoreBusy) else "wrong", "database", str(error))
+        return
+    if schema == newest():
+        yield Finding("ok", "database", f"schema {schema}")
+    elif schema:
+        text = f"schema {schema}: the next start brings it to {newest()}, which the version before cannot read"
+        yield Finding("look", "database", f"{text}; `{option.hint('backup FILE', config.path)}` keeps it as it is")
 
 
 def _year() -> Iterator[Finding]:
@@ -215,6 +250,15 @@ def _leftovers(config: Config) -> Iterator[Finding]:
         yield Finding("ok", "left over", "no file waits in watch/ or rejected/")
 
 
+def _command(config: Config) -> Iterator[Finding]:
+    """The one that notices go to."""
+    notify = config.service.notify
+    if notify and notify.command:
+        found = shutil.which(notify.command[0])
+        text = f"{found}, not run now" if found else f"{notify.command[0]} is not there: install it, or mend `notify`"
+        yield Finding("ok" if found else "wrong", "notify command", text)
+
+
 def _hosts(config: Config) -> Iterator[Finding]:
     import asyncio
 
@@ -225,23 +269,25 @@ async def _reached(config: Config) -> list[Finding]:
     import asyncio
     from urllib.parse import urlsplit
 
-    urls = [spec.url for spec in config.sources.values()]
-    urls += [spec.auth.url for spec in config.sources.values() if spec.auth]
-    hosts = dict.fromkeys(
-        (parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
-        for parts in map(urlsplit, urls)
+    urls = {spec.url: "API" for spec in config.sources.values()}
+    urls |= {spec.auth.url: "API" for spec in config.sources.values() if spec.auth}
+    if config.service.notify and config.service.notify.url:
+        urls[config.service.notify.url] = "webhook"
+    hosts = {
+        (parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80), what): None
+        for parts, what in ((urlsplit(url), what) for url, what in urls.items())
         if parts.hostname and "{" not in parts.netloc
-    )
+    }
     async with asyncio.TaskGroup() as group:
         looks = [group.create_task(_reach(*host)) for host in hosts]
     return [look.result() for look in looks]
 
 
-async def _reach(scheme: str, host: Any, port: int) -> Finding:
-    """A connection, with TLS where the API has it, and nothing more."""
+async def _reach(scheme: str, host: Any, port: int, called: str) -> Finding:
+    """A connection, with TLS where the other side has it, and nothing more."""
     import asyncio
 
-    what, began = f"API {host}:{port}", time.monotonic()
+    what, began = f"{called} {host}:{port}", time.monotonic()
     try:
         async with asyncio.timeout(_PATIENCE):
             _, writer = await asyncio.open_connection(host, port, ssl=scheme == "https")
@@ -256,5 +302,5 @@ async def _reach(scheme: str, host: Any, port: int) -> Finding:
 
 
 _LOOKS: tuple[Callable[[Any], Iterator[Finding]], ...] = (
-    *(_configuration, _secrets, _folders, _disk, _sqlite, _clock, _service, _leftovers, _hosts),
+    *(_configuration, _secrets, _folders, _disk, _sqlite, _database, _clock, _service, _leftovers, _command, _hosts),
 )

@@ -27,7 +27,7 @@ _TOLD = 10  # batches that are named where a wrong one was asked for
 
 
 @click.command()
-@click.argument("batch", metavar="BATCH")
+@option.batch
 @click.option(
     "--format",
     "form",
@@ -45,28 +45,28 @@ def export(batch: str, form: str, output: str | None, config_path: Path | None, 
     BATCH is its number or the name of its folder. It does not matter whether the service runs.
     """
     config = option.load(config_path, secrets=False)
-    known, table = _known(config, batch), None
+    seen, table = known(config, batch), None
     if form == "csv":
-        table = _table(config, known)
+        table = _table(config, seen)
     target = _target(output)
     with _written(target) as add:
-        items = _items(config, known, table, add)
+        items = _items(config, seen, table, add)
     facts = {
-        "batch": known.id,
-        "folder": known.folder,
-        "source": known.source,
-        "state": known.state.value,
+        "batch": seen.id,
+        "folder": seen.folder,
+        "source": seen.source,
+        "state": seen.state.value,
         "format": form,
         "file": None if target is None else str(target),
         "items": items,
-        "jobs": known.jobs,
+        "jobs": seen.jobs,
         "columns": table and list(table.columns),
         "unfit": table.unfit if table else 0,
     }
-    _say(as_json, facts, known, target)
+    _say(as_json, facts, seen, target)
 
 
-def _known(config: Config, text: str) -> BatchSeen:
+def known(config: Config, text: str) -> BatchSeen:
     """The batch that is meant; UsageError names those there are."""
     from collector.store.look import seen
 

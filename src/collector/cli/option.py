@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from collector.errors import ConfigError, UsageError
+from collector.cli import complete
+from collector.errors import ConfigError, Problem, UsageError
 
 if TYPE_CHECKING:
     from collector.config import Config
+
+VARIABLE = "COLLECTOR_CONFIG"
+PLACES = ("collector.toml", "/etc/collector/collector.toml")  # looked at in this order, after --config and the variable
 
 config_file = click.option(
     "--config",
@@ -21,14 +26,38 @@ config_file = click.option(
     metavar="FILE",
     help="The configuration; else $COLLECTOR_CONFIG, ./collector.toml or /etc/collector/collector.toml.",
 )
+batch = click.argument("batch", metavar="BATCH", shell_complete=complete.batches)
+batches = click.argument("batches", metavar="[BATCH…]", nargs=-1, shell_complete=complete.batches)
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document for programs.")
+
+
+def of_source(meaning: str) -> Callable[[Any], Any]:
+    """`--source S`, with what it means for a command."""
+    return click.option("--source", metavar="S", shell_complete=complete.sources, help=meaning)
+
+
+def then(meaning: str) -> Callable[[Any], Any]:
+    """`--then S`, the same."""
+    return click.option("--then", metavar="S", multiple=True, shell_complete=complete.sources, help=meaning)
+
+
+def find(given: Path | None) -> Path:
+    """The configuration file to use: the given one, else $COLLECTOR_CONFIG, else the first of PLACES that exists."""
+    named = given or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
+    if named:
+        return named.absolute()
+    for place in PLACES:
+        if Path(place).exists():
+            return Path(place).absolute()
+    expected = f"a configuration at {' or '.join(PLACES)}; `collector init` writes one"
+    raise ConfigError("no configuration", [Problem("--config", "(not given)", expected)])
 
 
 def load(config_path: Path | None, *, secrets: bool = True) -> Config:
     """The configuration that a command works with; ConfigError holds every problem."""
     from collector import config  # pydantic takes longer to import than help may take
 
-    return config.load(config.find(config_path), secrets=secrets)
+    return config.load(find(config_path), secrets=secrets)
 
 
 def source(config: Config, given: str | None) -> str:
@@ -63,10 +92,8 @@ def near(path: Path) -> str:
 
 def hint(command: str, config_path: Path) -> str:
     """A command as it is to be typed here, with `--config` only where it would not be found without."""
-    from collector import config
-
     try:
-        found = config.find(None) == config_path
+        found = find(None) == config_path
     except ConfigError:
         found = False
     return f"collector {command}" if found else f"collector {command} --config {near(config_path)}"

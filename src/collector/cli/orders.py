@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import click
 
-from collector.cli import option
+from collector.cli import complete, option
 from collector.errors import CollectorError, ConfigError, Problem, UsageError
 from collector.host import lock
 from collector.quantity import things
@@ -18,13 +19,12 @@ from collector.quantity import things
 _DONE = {"pause": "paused", "resume": "resumed", "cancel": "cancelled"}
 _TODO = {verb: verb for verb in _DONE} | {"priority": "put first or last"}
 
-_batches = click.argument("batches", metavar="[BATCH…]", nargs=-1)
 _every = click.option("--all", "every", is_flag=True, help="Everything.")
 
 
 @click.command()
-@_batches
-@click.option("--source", metavar="S", help="All of a source, batches that come later too.")
+@option.batches
+@option.of_source("All of a source, batches that come later too.")
 @_every
 @option.config_file
 @option.as_json
@@ -40,9 +40,9 @@ def pause(batches: tuple[str, ...], source: str | None, every: bool, config_path
 
 
 @click.command()
-@_batches
-@click.option("--source", metavar="S", help="A source that is paused, or has stopped, once what it names is mended.")
-@click.option("--all", "every", is_flag=True, help="Every source that is paused or stopped.")
+@option.batches
+@option.of_source("A source that is paused, or has stopped, once what it names is mended.")
+@click.option("--all", "every", is_flag=True, help="Every source that is paused or stopped; ends a drain.")
 @option.config_file
 @option.as_json
 def resume(batches: tuple[str, ...], source: str | None, every: bool, config_path: Path | None, as_json: bool) -> None:
@@ -56,8 +56,8 @@ def resume(batches: tuple[str, ...], source: str | None, every: bool, config_pat
 
 
 @click.command()
-@_batches
-@click.option("--source", metavar="S", help="Every batch of a source that has not ended.")
+@option.batches
+@option.of_source("Every batch of a source that has not ended.")
 @_every
 @option.config_file
 @option.as_json
@@ -71,8 +71,8 @@ def cancel(batches: tuple[str, ...], source: str | None, every: bool, config_pat
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # -5 is a number
-@click.argument("words", metavar="[BATCH…] N", nargs=-1)
-@click.option("--source", metavar="S", help="Every batch of a source that has not ended.")
+@click.argument("words", metavar="[BATCH…] N", nargs=-1, shell_complete=complete.batches)
+@option.of_source("Every batch of a source that has not ended.")
 @_every
 @option.config_file
 @option.as_json
@@ -101,7 +101,9 @@ def reload(config_path: Path | None, as_json: bool) -> None:
     _expect(status, told, 200, 422)
     if told["problems"]:
         refused = ConfigError(told["path"], [Problem(**problem) for problem in told["problems"]])
-        raise UsageError(f"{refused}\nrefused: the running service goes on as it was")
+        error = UsageError(f"{refused}\nrefused: the running service goes on as it was")
+        error.facts = refused.facts
+        raise error
     option.say(as_json, told, _reloaded(told))
 
 
@@ -131,16 +133,24 @@ def _order_any(
 def _order(config_path: Path | None, verb: str, posts: Iterable[str], as_json: bool) -> None:
     """One order after the other; where one is refused, those before it were carried out and are told."""
     done: list[dict[str, Any]] = []
-    told: dict[str, Any] | None = None
-    try:
-        for path in posts:
+    for path in posts:
+        with also_told(done):
             told = ordered(config_path, path)
-            done += told["batches"]
-            if not as_json:
-                click.echo("\n".join(stood(verb, told["batches"])))
-    finally:
-        if as_json and told is not None:
-            option.say(True, {"batches": done}, "")
+        done += told["batches"]
+        if not as_json:
+            click.echo("\n".join(stood(verb, told["batches"])))
+    if as_json:
+        option.say(True, {"batches": done}, "")
+
+
+@contextmanager
+def also_told(done: Sequence[dict[str, Any]]) -> Iterator[None]:
+    """An error tells programs the batches that were done before it."""
+    try:
+        yield
+    except CollectorError as error:
+        error.facts = {**error.facts, "batches": done}
+        raise
 
 
 def stood(verb: str, family: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -207,9 +217,10 @@ def _ordered(config_path: Path | None, path: str, patience: float | None = None)
             raise
     from collector.cli import alone
 
-    answer = alone.order(config, path)
-    click.echo("no service is running: this was done in the database, and holds at the next start", err=True)
-    return answer
+    status, told = alone.order(config, path)
+    if status == 200:
+        click.echo("no service is running: this was done in the database, and holds at the next start", err=True)
+    return status, told
 
 
 def _expect(status: int, told: dict[str, Any], *good: int) -> None:
@@ -227,6 +238,9 @@ def _paused(told: dict[str, Any]) -> str:
 def _resumed(told: dict[str, Any]) -> str:
     others = told["not_stopped"]
     states = ", ".join(f"{name} is {live['state']}{_still(live)}" for name, live in others.items())
+    if told.get("drain"):
+        also = f"; resumed {', '.join(told['resumed'])}" if told["resumed"] else ""
+        return f"the drain has ended, new files are taken in again{also}"
     if not told["resumed"]:
         return (
             f"nothing to resume: {states}"

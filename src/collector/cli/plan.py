@@ -50,9 +50,9 @@ class _Answer:
 
 @click.command()
 @click.argument("file", metavar="FILE")
-@click.option("--source", metavar="S", help="The source to ask; else the default_source of the configuration.")
+@option.of_source("The source to ask; else the default_source of the configuration.")
 @click.option("--column", metavar="C", help="The column that holds the IDs: its header, or its number from 1.")
-@click.option("--then", metavar="S", multiple=True, help="A source that is to follow, as for `add`.")
+@option.then("A source that is to follow, as for `add`.")
 @option.config_file
 @option.as_json
 def plan(

@@ -24,7 +24,13 @@ _LEAST = 3600.0  # seconds: what is younger may have an answer in the air
 
 
 @click.command()
-@click.option("--older-than", "age", metavar="AGE", required=True, help='Batches that ended before that, as "90d".')
+@click.option(
+    "--older-than",
+    "age",
+    metavar="AGE",
+    required=True,
+    help='Batches that ended longer ago than that, as "90d" or "24h".',
+)
 @click.option("--yes", is_flag=True, help="Do it; else it is only shown what would go.")
 @click.option("--force", is_flag=True, help="Also where the results are not in the folder; no service may be running.")
 @option.config_file

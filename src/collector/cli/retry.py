@@ -16,14 +16,14 @@ _MORE = "what is asked again so far stays so; the same command goes on with the 
 
 
 @click.command()
-@click.argument("batches", metavar="[BATCH…]", nargs=-1)
-@click.option("--source", metavar="S", help="Every batch of a source.")
+@option.batches
+@option.of_source("Every batch of a source.")
 @click.option("--all", "every", is_flag=True, help="Every batch.")
-@click.option("--failed", is_flag=True, help="Whose tries are spent; so it is where nothing is chosen.")
-@click.option("--gone", is_flag=True, help="Of which the API says that they are not there.")
+@click.option("--failed", is_flag=True, help="IDs whose tries are spent; these where nothing is chosen.")
+@click.option("--gone", is_flag=True, help="IDs that the API says are not there.")
 @click.option("--absent", is_flag=True, help="Of the gone ones those that it left out without a word.")
-@click.option("--invalid", is_flag=True, help="Which the API refused.")
-@click.option("--reason", metavar="R", help="Only those that ended for this reason, as `deleted`.")
+@click.option("--invalid", is_flag=True, help="IDs that the API refused.")
+@click.option("--reason", metavar="R", help="Only IDs that ended for this reason, in whatever state, as `deleted`.")
 @option.config_file
 @option.as_json
 def retry(
@@ -42,6 +42,11 @@ def retry(
 
     BATCH is its number, or the name of its folder; what follows it is meant too. A batch that has finished is open
     again, and its files are written anew at its end. A cancelled one is not asked again.
+
+    \b
+      collector retry 7
+      collector retry --source posts --failed --gone
+      collector retry --all --reason http-500
     """
     orders.one_target("is to be asked again", batches, source, every)
     states = [name for name, chosen in (("failed", failed), ("gone", gone), ("invalid", invalid)) if chosen]
@@ -49,15 +54,14 @@ def retry(
         raise UsageError("--absent is a choice of its own: it stands for --gone --reason absent")
     query = _query(["gone"] if absent else states, "absent" if absent else reason)
     done: list[dict[str, Any]] = []
-    try:
-        for path in orders.paths("retry", batches, source):
+    for path in orders.paths("retry", batches, source):
+        with orders.also_told(done):
             told = _ordered(config_path, path + query)
-            done += told["batches"]
-            if not as_json:
-                click.echo("\n".join(again(told["batches"])))
-    finally:
-        if as_json:
-            option.say(True, {"retried": sum(batch["retried"] for batch in done), "batches": done}, "")
+        done += told["batches"]
+        if not as_json:
+            click.echo("\n".join(again(told["batches"])))
+    if as_json:
+        option.say(True, {"retried": sum(batch["retried"] for batch in done), "batches": done}, "")
 
 
 def again(batches: Sequence[dict[str, Any]]) -> Iterator[str]:

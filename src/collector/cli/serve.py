@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,15 @@ if TYPE_CHECKING:
 @click.option("--verbose", "-v", is_flag=True, help="Log every detail.")
 @click.option("--json", "as_json", is_flag=True, help="Log JSON lines, on a terminal too.")
 def run(config_path: Path | None, verbose: bool, as_json: bool) -> None:
-    """Run the service: take in what is dropped, ask, write the results. Ctrl-C or SIGTERM stops it."""
+    """Run the service: take in, ask, write the results.
+
+    It works until Ctrl-C or SIGTERM, and a start goes on where it stopped, however it did. Calls in the air may finish
+    for a while (`grace`); a second Ctrl-C does not wait. SIGHUP lets it read its configuration again.
+    """
     # It asks for a reload, and what starts reads its configuration anyway; unheeded it would end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # Until the app hears it itself: what loads holds nothing yet, and a stop is a success.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     from collector.app import App
     from collector.errors import CollectorError
     from collector.host import logs

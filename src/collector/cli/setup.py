@@ -55,8 +55,7 @@ def check(context: click.Context, config_path: Path | None, as_json: bool) -> No
     except ConfigError as error:
         if not as_json:
             raise
-        problems = [{"key": p.key, "value": p.value, "expected": p.expected} for p in error.problems]
-        option.say(True, {"ok": False, "config": error.where, "problems": problems}, "")
+        option.say(True, {"ok": False, **error.facts}, "")
         context.exit(2)
     option.say(as_json, _facts(config), _text(config))
 
@@ -90,7 +89,15 @@ def _facts(config: Config) -> dict[str, Any]:
         for name, budget in config.budgets.items()
     }
     where = {"config": str(config.path), "root": str(config.root), "listen": config.admin.listen}
-    facts = {"ok": True, **where, "default_source": config.default_source, "sources": sources, "budgets": budgets}
+    notify = config.service.notify and str(config.service.notify)
+    facts = {
+        "ok": True,
+        **where,
+        "notify": notify,
+        "default_source": config.default_source,
+        "sources": sources,
+        "budgets": budgets,
+    }
     return facts | {"warnings": _warnings(config)}
 
 
@@ -112,7 +119,19 @@ def _text(config: Config) -> str:
     lines += [f"  ! {warning}" for warning in _warnings(config)]
     lines += [f"  state folder: {config.root}", f"  drop ID files in: {_drop(config)}"]
     lines.append(f"  status: {_where(config)}")
+    lines += _notices(config)
     return "\n".join(lines)
+
+
+def _notices(config: Config) -> list[str]:
+    """Where they go, without what may be a secret."""
+    from collector.sources.notify import KINDS
+
+    notify = config.service.notify
+    if notify is None:
+        return []
+    only = "" if notify.on == KINDS else f", only {', '.join(notify.on)}"
+    return [f"  notices: {notify}{only}"]
 
 
 def _chain(config: Config, name: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from collector.cli import option
+from collector.cli import complete, option
 from collector.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("preset", required=False)
+@click.argument("preset", required=False, shell_complete=complete.presets)
 @option.config_file
 @option.as_json
 def sources(preset: str | None, config_path: Path | None, as_json: bool) -> None:
@@ -53,7 +53,7 @@ def _declared(config_path: Path | None) -> tuple[Config | None, str | None]:
     from collector import config
 
     try:
-        path = config.find(config_path)
+        path = option.find(config_path)
     except ConfigError:
         return None, None
     try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ from collector.cli import option
 from collector.errors import CollectorError
 
 if TYPE_CHECKING:
+    from collector.cli.screen import Show
     from collector.config import Config
     from collector.output.snapshot import Snapshot
 
@@ -22,15 +25,23 @@ _ZONE = 4  # characters by which the name of a zone is longer than Z
 
 
 @click.command()
-@click.option("--watch", is_flag=True, help="Go on showing it, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Go on showing it, until Ctrl-C; over restarts of the service too.")
 @option.config_file
 @option.as_json
 def status(watch: bool, config_path: Path | None, as_json: bool) -> None:
-    """Show counts, budgets, what is waited for and when it will be done."""
+    """Show what is done, what it waits for and when it ends.
+
+    Counts, batches, budgets and troubles of the running service; a line that begins with ! wants to be read.
+    """
     config = option.load(config_path, secrets=False)
     if watch:
         with suppress(KeyboardInterrupt):  # its ordinary end
-            (_repeat if as_json else _follow)(config)
+            if as_json:
+                _repeat(config)
+            else:
+                from collector.cli import screen
+
+                follow(config, lambda _: False, screen.shown(whole=True))
     elif as_json:
         click.echo(_document(config))
     else:
@@ -42,20 +53,35 @@ def status(watch: bool, config_path: Path | None, as_json: bool) -> None:
 
 
 def _repeat(config: Config) -> None:
+    told = _document(config)  # before anything is said: when no service runs, that alone is
     while True:
-        click.echo(_document(config))
+        click.echo(told)
         time.sleep(_EVERY)
+        try:
+            told = _document(config)
+        except CollectorError as error:
+            told = json.dumps({"error": str(error)})
 
 
-def _follow(config: Config) -> None:
-    from collector.cli import screen
-
-    snapshot = _snapshot(config)  # before anything is drawn: when no service runs, that alone is said
-    with screen.shown() as show:
+def follow(config: Config, done: Callable[[Snapshot], bool], shown: AbstractContextManager[Show]) -> Snapshot:
+    """Shows the service until it is done, over its restarts too; the last that was seen of it."""
+    snapshot, away = _snapshot(config), ""  # before anything is drawn: when no service runs, that alone is said
+    with shown as show:
         while True:
-            show(snapshot)
+            show(snapshot, away)
+            if not away and done(snapshot):
+                return snapshot
             time.sleep(_EVERY)
-            snapshot = _snapshot(config)
+            try:
+                snapshot, away = _snapshot(config), ""
+            except _OtherWords:
+                raise
+            except CollectorError as error:
+                away = str(error)
+
+
+class _OtherWords(CollectorError):
+    """The answer is one of another version."""
 
 
 def _document(config: Config) -> str:
@@ -73,6 +99,6 @@ def _snapshot(config: Config) -> Snapshot:
     try:
         return msgspec.json.decode(control.ask(config, "/status"), type=Snapshot)
     except msgspec.MsgspecError as error:
-        raise CollectorError(
+        raise _OtherWords(
             f"the running service answers in words of another version ({error}): restart it, or use `--json`"
         ) from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collector.cli import option
+from collector.cli import complete, option
 from collector.errors import NoPermit, RequestError, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _MOST_SENT = 8  # requests of one call: redirects, and one with a new token
 
 
 @click.command("try")
-@click.argument("source", metavar="SOURCE")
+@click.argument("source", metavar="SOURCE", shell_complete=complete.sources)
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @option.config_file
 @option.as_json

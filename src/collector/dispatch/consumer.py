@@ -79,8 +79,10 @@ class Consumer:
         waits, done = Waits(), False
         try:
             while not (done or self.stopping) and self._lane.is_wanted(call):
-                await self._lane.running()
-                await self._lane.breaker.passable()
+                if self._lane.held:
+                    await self._lane.running()
+                if not self._lane.breaker.closed:
+                    await self._lane.breaker.passable()
                 try:
                     done = await self._try(call, waits)
                 except StoreBusy as error:
@@ -92,7 +94,7 @@ class Consumer:
     async def _try(self, call: Call, waits: Waits) -> bool:
         """Whether the call came to something; if not it was told to wait, or could not leave yet."""
         with await self._ledger.draw(self._lane.name, len(call.jobs), len(call.keys)) as permit:
-            if self._lane.stopped or not self._lane.is_wanted(call) or not self._lane.breaker.claim():
+            if self._lane.held or not self._lane.is_wanted(call) or not self._lane.breaker.claim():
                 return False
             self.in_the_air = True
             try:

@@ -1,5 +1,5 @@
-"""The actor behind pause, resume, cancel, retry and priority: it changes the batches, and ends the jobs of those that
-are cancelled."""
+"""The actor behind pause, resume, cancel, retry, priority and drain: it changes the batches, and ends the jobs of those
+that are cancelled."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -111,6 +111,23 @@ class Controller:
             self._opened(name)
         log.info("sources_resumed", sources=names, all=source is None)
         return names
+
+    async def drain(self, who: str = "cli") -> bool:
+        """Nothing new is taken in; False where that was so before."""
+        new = await self._store.control.drain(who)
+        log.info("draining", new=new, open_batches=len(self._store.batches.ongoing()))
+        return new
+
+    @property
+    def drains(self) -> bool:
+        """Whether nothing new is taken in."""
+        return self._store.pauses.draining_since is not None
+
+    def owed(self) -> list[Ordered]:
+        """The batches that have not ended, or whose files are not written, with their jobs."""
+        batches = [*self._store.batches.ongoing(), *self._store.batches.to_write()]
+        accounts = [(batch, self._store.books.of(batch.id)) for batch in batches]
+        return [Ordered(batch, False, account.total, account.open) for batch, account in accounts]
 
     async def retry(self, target: Target, choice: Choice, who: str = "cli") -> list[Ordered]:
         """What has ended and is chosen is asked again, with the batches that had any of it; of one batch, it and all

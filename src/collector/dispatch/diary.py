@@ -65,7 +65,7 @@ class Diary:
         if not did.calls:
             return
         owed = sum(self._store.books.open_in(batch.id) for batch in self._store.batches.open_of(name))
-        facts = {key: count for key, count in msgspec.structs.asdict(did).items() if count}
+        facts = {key: count for key, count in msgspec.structs.asdict(did).items() if count and key != "size"}
         log.info(
             "window_passed", source=name, seconds=round(seconds, 1), calls=did.calls, **facts, open=owed, time=time
         )

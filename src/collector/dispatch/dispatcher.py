@@ -21,6 +21,7 @@ from collector.dispatch.packing import Shelf
 from collector.dispatch.recorder import Recorder
 from collector.dispatch.runs import Runner, doings
 from collector.dispatch.taken import Taken
+from collector.host.disk import Room
 from collector.host.pulse import Pulse
 from collector.host.secret import Secret
 from collector.host.workers import Workers
@@ -57,16 +58,18 @@ class Dispatcher:
         ended: Callable[[], None],
         crew: Crew,
         workers: Workers | None = None,
+        room: Room | None = None,
         probe_every: float = PROBE_EVERY,
     ) -> None:
         self._store, self._clock, self._crew = store, clock, crew
         self._workers = workers or Workers()
+        self.room = room or Room()
         self._probe_every = probe_every  # seconds, while an origin is down
         self._random = Random()  # noqa: S311 - for jitter
         self._teams: dict[str, Team] = {}
         self._taken: defaultdict[str, Taken] = defaultdict(Taken)  # by source, of sources that are gone too
         self._lineage = Lineage(store.batches)
-        self.recorder = Recorder(store, self._taken, ended, self._random)
+        self.recorder = Recorder(store, self._taken, ended, self._random, client.load)
         self._tools = Tools(self._lineage.of_outcomes, ledger, client, self.recorder.put, clock)
 
     def declare(self, specs: Mapping[str, Spec], secrets: Mapping[str, Secret]) -> None:
@@ -183,7 +186,7 @@ class Dispatcher:
     def _team(self, name: str, endpoint: Endpoint) -> Team:
         # A breaker for each source, not for each origin: where one endpoint fails, others of its host go on.
         breaker = Breaker(endpoint.spec.origin, self._probe_every)
-        lane = Lane(name, endpoint, breaker, self._taken[name], self._store.batches.is_open)
+        lane = Lane(name, endpoint, breaker, self._taken[name], self._store.batches.is_open, self.room)
         # What was put off by an earlier process may be due as late as that.
         late = self._clock.wall() + retry.LONGEST if _any_delayed(self._store, name) else 0.0
         lane.taken.begin(Progress(due=late), endpoint.spec.pack)

@@ -48,6 +48,8 @@ class Feeder:
         self._twins: dict[BatchId, dict[str, Job]] = {}  # read, and another batch asks for the same ID
         self._freed = 0  # of `taken`, when the twins were looked at last
         self._unfilled: dict[Kind, float] = {}  # since when a pack waits to be filled, in loop time
+        self._open: list[BatchId] = []  # whose jobs are asked, as of the last look
+        self._looked_at, self._wakes = float("-inf"), 0  # when that was, in loop time, and of `taken`
         self.pulse = Pulse()
         self._hand: tuple[Job, ...] = ()  # neither on the shelf any more, nor anywhere else yet
 
@@ -83,15 +85,30 @@ class Feeder:
 
     async def _next(self) -> Call | None:
         self._shelf.most = self._judge.pack
-        await self._refill()
+        if self._is_stale():
+            await self._refill()
         kind = self._shelf.ready(self._may_be_partial)
         if kind is None:
             return None
         self._unfilled.pop(kind, None)
         return self._shelf.pack(kind)
 
+    def _is_stale(self) -> bool:
+        """Whether to look at batches and rows: something has come or ended, or a batch has nothing to be in turn with.
+        Not for every call: looking costs more than packing one."""
+        if self._wakes != self._lane.taken.wakes or not len(self._shelf):
+            return True
+        if asyncio.get_running_loop().time() - self._looked_at >= LOOK_EVERY:
+            return True
+        return any(map(self._is_short, self._open))
+
+    def _is_short(self, batch: BatchId) -> bool:
+        return batch not in self._exhausted and self._shelf.held(batch, delayed=False) < self._shelf.most
+
     async def _refill(self) -> None:
+        self._looked_at, self._wakes = asyncio.get_running_loop().time(), self._lane.taken.wakes
         batches = self._batches()
+        self._open = [batch.id for batch in batches]
         self._leave({batch.id for batch in batches})
         for given_back in self._lane.taken.to_read_again():
             self._forget(given_back)
@@ -101,7 +118,7 @@ class Feeder:
             self.pulse.beat()
             if freed and (twins := self._twins.pop(batch.id, None)):
                 await self._shelve(batch, [*twins.values()], set())
-            if batch.id not in self._exhausted and self._shelf.held(batch.id, delayed=False) < self._shelf.most:
+            if self._is_short(batch.id):
                 await self._read_queued(batch, most)
             if self._is_time_to_look(batch) and self._shelf.held(batch.id, delayed=True) < most:
                 await self._read_due(batch, most)

@@ -111,9 +111,10 @@ class Judge:
         if not call.jobs:
             self._breaker.vouched()
         self._found = next(iter(good.found), self._found)
-        for job in call.jobs:
-            self._failed_at.pop((job.batch, job.key), None)
-            self._denied_at.pop((job.batch, job.key), None)
+        if self._failed_at or self._denied_at:
+            for job in call.jobs:
+                self._failed_at.pop((job.batch, job.key), None)
+                self._denied_at.pop((job.batch, job.key), None)
         first: dict[str, Job] = {}
         short = len(call.keys) > 1 and len(good.found) >= CUT_SHORT * len(call.keys)
         outcomes = tuple((job, self._outcome(job, good, first.setdefault(job.key, job), short)) for job in call.jobs)
@@ -121,6 +122,8 @@ class Judge:
 
     def _shrink(self, call: Call, good: Good) -> int | None:
         """Absent IDs that are found when asked in a smaller pack say that the larger one's answer was cut short."""
+        if self.pack == 1:
+            return None
         most = max((job.pack_max or 1 for job in call.jobs if job.reason == ABSENT), default=self.pack)
         if most >= self.pack or len(good.found) < CUT_SHORT * len(call.keys):
             return None

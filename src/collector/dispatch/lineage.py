@@ -62,7 +62,7 @@ class Lineage:
 
     def of_outcomes(self, outcomes: Sequence[tuple[Job, Outcome]]) -> tuple[Offspring, ...]:
         """What the outcomes of a call make for the batches below those of its jobs."""
-        if not any(map(self._batches.children, {job.batch for job, _ in outcomes})):
+        if not self._batches.has_chains or not any(map(self._batches.children, {job.batch for job, _ in outcomes})):
             return ()
         items: dict[str, tuple[Item, ...]] = {}  # the same ID for another batch has its items with the first
         made: dict[BatchId, list[Item]] = {}

@@ -71,6 +71,8 @@ class Shelf:
     def ready(self, partial: Callable[[Kind], bool]) -> Kind | None:
         """The kind whose turn it is: one that fills a call, or that may go `partial`; None when there is none."""
         kinds = [kind for kind in self._waiting if self._full(kind) or partial(kind)]
+        if len(kinds) == 1:
+            return kinds[0]
         # Jobs that came back are few and end sooner what was begun, so the smallest packs go first.
         return min(kinds, key=lambda kind: (-self._highest(kind), kind.most, not kind.absent), default=None)
 
@@ -78,6 +80,8 @@ class Shelf:
         return max(map(self._priority, self._waiting[kind]))
 
     def _full(self, kind: Kind) -> bool:
+        if kind.most == 1:
+            return True
         return sum(map(len, self._waiting[kind].values())) >= kind.most
 
     def pack(self, kind: Kind) -> Call:
@@ -87,11 +91,12 @@ class Shelf:
         keys: dict[str, None] = {}
         room = self._room
         while queues and len(keys) < min(kind.most, self.most):
-            batch = min(queues, key=lambda batch: (-self._priority(batch), self._served[batch], batch))
+            batch = next(iter(queues)) if len(queues) == 1 else min(queues, key=self._turn)
             key = queues[batch][0].key
-            room -= self._weight(key)
-            if keys and key not in keys and (room < 0 or self._alone(key) or self._alone(jobs[0].key)):
-                break
+            if kind.most > 1:
+                room -= self._weight(key)
+                if keys and key not in keys and (room < 0 or self._alone(key) or self._alone(jobs[0].key)):
+                    break
             jobs.append(queues[batch].popleft())
             keys[key] = None
             self._served[batch] += 1
@@ -102,5 +107,9 @@ class Shelf:
         self._forget(jobs)
         return Call(self._source, tuple(jobs), tuple(keys))
 
+    def _turn(self, batch: BatchId) -> tuple[int, int, int]:
+        return -self._priority(batch), self._served[batch], batch
+
     def _forget(self, jobs: Iterable[Job]) -> None:
-        self._held.subtract((job.batch, job.delayed) for job in jobs)
+        for job in jobs:
+            self._held[job.batch, job.delayed] -= 1

@@ -1,14 +1,15 @@
 """What one run of a Python source draws from its budgets: a call for itself, and one for each further request."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from typing import NamedTuple
 
 from collector.budget.freeze import Signal
 from collector.budget.permit import Permit
 from collector.dispatch.judge import HELD_BACK
 from collector.errors import NoPermit, RequestError, StoreBusy
+from collector.host.deadline import Deadline
 from collector.sources.answer import Answer
 from collector.sources.http import Client
 from collector.sources.request import Request
@@ -39,29 +40,6 @@ class Wire:
     def unsent(self) -> None:
         """As `Permit.unsent`."""
         self._permit.unsent()
-
-
-class Deadline:
-    """A time-out that stands still while a run waits for its budgets."""
-
-    def __init__(self, timer: asyncio.Timeout) -> None:
-        self._timer, self._waiting, self._left = timer, 0, 0.0
-        self.over = False
-
-    @contextmanager
-    def stopped(self) -> Iterator[None]:
-        """It stands still in here."""
-        clock = asyncio.get_running_loop().time
-        if not self._waiting and not self.over and (when := self._timer.when()) is not None:
-            self._left = when - clock()
-            self._timer.reschedule(None)
-        self._waiting += 1
-        try:
-            yield
-        finally:
-            self._waiting -= 1
-            if not self._waiting and not self.over:
-                self._timer.reschedule(clock() + self._left)
 
 
 class Purse:

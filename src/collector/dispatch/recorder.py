@@ -1,6 +1,7 @@
 """Outcomes to the store: one transaction for all that came while the last one was written."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 
@@ -11,9 +12,11 @@ from collector.dispatch.taken import Taken
 from collector.errors import StoreBusy
 from collector.host.pulse import Pulse
 from collector.model import BatchId, BatchState, Found, MorePages, Offspring, Result
+from collector.sources.load import Load
 from collector.store.store import Store
 
 MOST_ROWS = 2_000  # jobs, or items where these are more, in a transaction
+MOST_BYTES = 16_000_000  # of the items of several calls; SQLite and its driver have each twice meanwhile
 WAITING = 64  # calls answered and not yet recorded; more hold their consumers back
 
 log = structlog.get_logger()
@@ -22,9 +25,11 @@ log = structlog.get_logger()
 class Recorder:
     """The only actor that writes outcomes."""
 
-    def __init__(self, store: Store, taken: Mapping[str, Taken], ended: Callable[[], None], random: Random) -> None:
-        self._store, self._taken, self._ended, self._random = store, taken, ended, random
-        self._queue: asyncio.Queue[Result] = asyncio.Queue(WAITING)
+    def __init__(
+        self, store: Store, taken: Mapping[str, Taken], ended: Callable[[], None], random: Random, load: Load
+    ) -> None:
+        self._store, self._taken, self._ended, self._random, self._load = store, taken, ended, random, load
+        self._queue: asyncio.Queue[tuple[Result, int]] = asyncio.Queue(WAITING)  # each with its bytes
         self.pulse = Pulse()
         self.trouble: str | None = None  # why nothing can be written now
         self.commits, self.commit_seconds = 0, 0.0  # since the start
@@ -36,23 +41,32 @@ class Recorder:
 
     async def put(self, result: Result) -> None:
         """Hands over what a call came to; waits while the store is behind."""
-        await self._queue.put(result)
+        size = _bytes(result)
+        self._load.hold(size)
+        try:
+            await self._queue.put((result, size))
+        except BaseException:
+            self._load.release(size)
+            raise
 
     async def run(self) -> None:
         """Records until it is cancelled."""
         while True:
             self.pulse.rest()
-            group = [await self._queue.get()]
-            rows = _rows(group[0])
-            while rows < MOST_ROWS and not self._queue.empty():
-                group.append(self._queue.get_nowait())
-                rows += _rows(group[-1])
+            result, size = await self._queue.get()
+            group, rows = [result], _rows(result)
+            while rows < MOST_ROWS and size < MOST_BYTES and not self._queue.empty():
+                result, more = self._queue.get_nowait()
+                group.append(result)
+                rows, size = rows + _rows(result), size + more
             growing = self._growing(born for result in group for born in result.offspring)
             await self._record(group)
             self._tell_held(growing)
             for result in group:
                 self._settle(result)
                 self.wake(result.offspring)
+            self._load.release(size)
+            for _ in group:
                 self._queue.task_done()
 
     def wake(self, offspring: Iterable[Offspring]) -> None:
@@ -109,8 +123,7 @@ class Recorder:
                 log.warning("chain_held", batch=batch.id, source=batch.source, ids=ids, what=what)
 
     def _settle(self, result: Result) -> None:
-        taken = self._taken[result.source]
-        jobs = [job for job, _ in result.outcomes]
+        taken, jobs = self._taken[result.source], tuple([job for job, _ in result.outcomes])
         taken.count(result)
         if result.sent:
             taken.settle(jobs)
@@ -118,6 +131,13 @@ class Recorder:
             taken.forget(jobs)
 
 
+def _bytes(result: Result) -> int:
+    """What the items of a call take in memory."""
+    also = sys.getsizeof(result.extra.body) if result.extra else 0
+    brought = (outcome for _, outcome in result.outcomes if isinstance(outcome, Found | MorePages))
+    return also + sum(sys.getsizeof(item.body) for outcome in brought for item in outcome.items)
+
+
 def _rows(result: Result) -> int:
-    outcomes = [outcome for _, outcome in result.outcomes]
-    return max(len(outcomes), sum(len(one.items) for one in outcomes if isinstance(one, Found | MorePages)))
+    items = sum([len(one.items) for _, one in result.outcomes if isinstance(one, Found | MorePages)])
+    return max(len(result.outcomes), items)

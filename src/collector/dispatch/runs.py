@@ -14,8 +14,9 @@ from collector.dispatch import retry
 from collector.dispatch.consumer import Consumer, Tools, Waits
 from collector.dispatch.judge import ALIKE_STOPS, Judge
 from collector.dispatch.lane import Lane
-from collector.dispatch.purse import Deadline, Purse
+from collector.dispatch.purse import Purse
 from collector.errors import NoPermit
+from collector.host.deadline import Deadline
 from collector.host.workers import Seat, Workers
 from collector.model import Call, Doing
 from collector.sources import python
@@ -75,7 +76,7 @@ class Runner(Consumer):
 
     async def _draw(self, call: Call, seat: Seat | None) -> bool:
         with await self._ledger.draw(self._lane.name, len(call.jobs)) as permit:
-            if self._lane.stopped or not self._lane.is_wanted(call):
+            if self._lane.held or not self._lane.is_wanted(call):
                 return False
             try:
                 permit.spend()
@@ -110,6 +111,7 @@ class Runner(Consumer):
 
     async def _further(self) -> Permit:
         """A permit for one more request. NoPermit where the source is no longer declared."""
+        await self._lane.room.enough()
         try:
             permit = await self._ledger.draw(self._lane.name, 1)
         except KeyError as error:
@@ -202,8 +204,9 @@ async def _gathered(function: Function, work: Work, returned: Returned) -> Ended
     value: Any = function(work)
     if not is_stream(value):
         value = await value
-    if isinstance(value, dict):
-        returned.alone(value)
+    if value is None or isinstance(value, dict):
+        if value is not None:
+            returned.alone(value)
         return returned.ended()
     async for item in value if is_stream(value) else _streamed(listed(value)):
         returned.add(item)

@@ -22,7 +22,7 @@ class Sight(msgspec.Struct, frozen=True):
     calls: bool = False  # calls are in the air
     waits: bool = False  # calls wait for a budget
     state: str = "running"  # as in SourceLive
-    disk: bool = False  # outcomes or sends cannot be written
+    disk: bool = False  # outcomes or sends cannot be written, or have no room
 
 
 def why(sight: Sight) -> Why:
@@ -51,7 +51,7 @@ def sights(store: Store, dispatcher: Dispatcher, ledger: Ledger) -> Mapping[str,
         if batch.source in batches:
             batches[batch.source].append(batch)
     waiting = {source for wait in ledger.waits() for source in wait.sources}
-    sources, disk = dispatcher.sources(), dispatcher.recorder.trouble is not None
+    sources, disk = dispatcher.sources(), bool(dispatcher.recorder.trouble or dispatcher.room.trouble)
     return {
         name: _sight(
             store,

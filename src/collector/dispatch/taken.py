@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -14,7 +14,6 @@ from collector.model import (
     Gone,
     Job,
     MorePages,
-    Outcome,
     Progress,
     PutOff,
     Result,
@@ -32,8 +31,9 @@ class Taken:
         self.flying: Counter[tuple[BatchId, State]] = Counter()  # jobs of calls sent and not yet recorded
         self.calls = 0  # sent and not yet answered
         self.progress = Progress()
-        self.tally = Tally()
         self.freed = 0  # how often jobs have left the memory
+        self.wakes = 0
+        self._did: Counter[str] = Counter()  # by the fields of a Tally
         self._pack = 1  # IDs in a full call
         self._given_back: set[BatchId] = set()
         self._wake = asyncio.Event()
@@ -42,8 +42,14 @@ class Taken:
         """The source is declared anew: what calls came to under another declaration says nothing of those to come."""
         self.progress, self._pack = progress, pack
 
+    @property
+    def tally(self) -> Tally:
+        """What the source did since the start."""
+        return Tally(*(self._did[field] for field in Tally.__struct_fields__))
+
     def wake(self) -> None:
         """Something may have come that can be fed."""
+        self.wakes += 1
         self._wake.set()
 
     async def woken(self, timeout: float | None) -> None:
@@ -63,7 +69,8 @@ class Taken:
     def sent(self, call: Call) -> None:
         """A call leaves."""
         self.calls += 1
-        self.flying.update(_places(call.jobs))
+        for job in call.jobs:
+            self.flying[_place(job)] += 1
 
     def landed(self) -> None:
         """The call has its answer, or will never have one."""
@@ -71,38 +78,59 @@ class Taken:
 
     def back(self, call: Call) -> None:
         """A call that was sent is to be sent again; nothing of it is recorded."""
-        self.flying.subtract(_places(call.jobs))
+        self._land(call.jobs)
 
     def count(self, result: Result) -> None:
         """What a call came to, before its jobs leave the memory. Calls that are unfilled since nothing more is there
         say nothing of those to come; one that was told to wait was sent too."""
-        outcomes = [outcome for _, outcome in result.outcomes]
-        self.tally += _tallied(result, outcomes)
-        delays = [outcome.delay for outcome in outcomes if isinstance(outcome, PutOff)]
-        unsettled = len(delays) + sum(isinstance(outcome, MorePages) for outcome in outcomes)
-        known = self.progress
-        due = max([known.due, *(result.at + delay for delay in delays if delay)])
-        if (result.sent or result.attempt) and len(self.jobs) - len(result.jobs) >= self._pack:
-            known = Progress(
-                known.calls + 1,
-                known.jobs + len(outcomes),
-                known.settled + len(outcomes) - unsettled,
-                known.items + sum(len(outcome.items) for outcome in outcomes if isinstance(outcome, Found | MorePages)),
-            )
-        self.progress = msgspec.structs.replace(known, due=due)
+        did, outcomes, known = self._did, result.outcomes, self.progress
+        did[_kind(result)] += 1
+        items = unsettled = 0
+        due = known.due
+        for _, outcome in outcomes:
+            if isinstance(outcome, Found | MorePages):
+                items += len(outcome.items)
+                did["size"] += sum([len(item.body) for item in outcome.items])
+            match outcome:
+                case Found():
+                    did["found"] += 1
+                case Gone():
+                    did["gone"] += 1
+                case PutOff() | MorePages():
+                    did["put_off"] += 1
+                    unsettled += 1
+                    due = max(due, result.at + outcome.delay) if isinstance(outcome, PutOff) and outcome.delay else due
+                case _:
+                    did["lost"] += 1
+        did["items"] += items
+        self._follow(result, len(outcomes) - unsettled, items, due)
 
-    def settle(self, jobs: Iterable[Job]) -> None:
+    def _follow(self, result: Result, settled: int, items: int, due: float) -> None:
+        known = self.progress
+        if (result.sent or result.attempt) and len(self.jobs) - len(result.jobs) >= self._pack:
+            jobs = known.jobs + len(result.outcomes)
+            self.progress = Progress(known.calls + 1, jobs, known.settled + settled, known.items + items, due)
+        elif due != known.due:
+            self.progress = msgspec.structs.replace(known, due=due)
+
+    def settle(self, jobs: Sequence[Job]) -> None:
         """The outcomes of jobs of a sent call are in the table."""
-        jobs = tuple(jobs)
-        self.flying.subtract(_places(jobs))
+        self._land(jobs)
         self.forget(jobs)
 
     def forget(self, jobs: Iterable[Job]) -> None:
         """Jobs are no longer in memory; the table says where they stand."""
-        self.jobs.difference_update((job.batch, job.key) for job in jobs)
+        for job in jobs:
+            self.jobs.discard((job.batch, job.key))
         self.freed += 1
-        self.flying = +self.flying
         self.wake()
+
+    def _land(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            place = _place(job)
+            self.flying[place] -= 1
+            if self.flying[place] <= 0:
+                del self.flying[place]
 
     def give_back(self, jobs: Iterable[Job]) -> None:
         """Nobody will ask for these jobs, whose rows stand as they were read: they are to be read once more."""
@@ -116,21 +144,11 @@ class Taken:
         return batches
 
 
-def _tallied(result: Result, outcomes: list[Outcome]) -> Tally:
-    kinds = Counter(map(type, outcomes))
-    found, gone = kinds[Found], kinds[Gone]
-    put_off = kinds[PutOff] + kinds[MorePages]
-    return Tally(
-        answered=int(result.sent and result.attempt is None),
-        waited=int(not result.sent and result.attempt is not None),
-        failed=int(result.sent and result.attempt is not None),
-        found=found,
-        gone=gone,
-        lost=len(outcomes) - found - gone - put_off,
-        put_off=put_off,
-        items=sum(len(outcome.items) for outcome in outcomes if isinstance(outcome, Found | MorePages)),
-    )
+def _kind(result: Result) -> str:
+    if result.attempt is None:
+        return "answered" if result.sent else "unasked"
+    return "failed" if result.sent else "waited"
 
 
-def _places(jobs: tuple[Job, ...]) -> Counter[tuple[BatchId, State]]:
-    return Counter((job.batch, State.DELAYED if job.delayed else State.QUEUED) for job in jobs)
+def _place(job: Job) -> tuple[BatchId, State]:
+    return job.batch, State.DELAYED if job.delayed else State.QUEUED

@@ -29,8 +29,12 @@ class Secret:
 def from_credential(name: str) -> Secret:
     """A systemd credential (`LoadCredential=`); LookupError says what is missing."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    if not folder:
-        raise LookupError("a systemd credential, but $CREDENTIALS_DIRECTORY is not set: start it as the unit does")
+    if not folder or not (Path(folder) / name).exists():
+        raise LookupError(
+            "a systemd credential, and systemd has loaded none of that name:"
+            f" LoadCredential={name}:/etc/collector/{name} under [Service]"
+            " in `systemctl edit collector`; a shell has none at all"
+        )
     return from_file(Path(folder) / name)
 
 

@@ -15,8 +15,9 @@ import structlog
 
 from collector.clock import Clock
 from collector.config import Config
-from collector.errors import NotLoading, StoreBusy, StoreError, UnreadableFile
+from collector.errors import Drained, NotLoading, StoreBusy, StoreError, UnreadableFile
 from collector.host import thread
+from collector.host.disk import Room
 from collector.host.files import sync, write
 from collector.intake import files, receipt
 from collector.intake.idfile import Chunk
@@ -49,8 +50,11 @@ class Loader:
     """Takes files in, one at a time: (1) a batch in state loading, (2) the file moved into its folder, (3) its IDs in
     chunks, (4) receipt.txt and the batch open."""
 
-    def __init__(self, config: Config, store: Store, clock: Clock, opened: Callable[[str], None]) -> None:
+    def __init__(
+        self, config: Config, store: Store, clock: Clock, opened: Callable[[str], None], room: Room | None = None
+    ) -> None:
         self._config, self._store, self._clock, self._opened = config, store, clock, opened
+        self._room = room or Room()
         self._one_at_a_time = asyncio.Lock()
         self._portion = Portion(LEAST_AT_ONCE)
         self._rejected: deque[Trouble] = deque(maxlen=REJECTED_SHOWN)
@@ -68,7 +72,19 @@ class Loader:
         rejected = [trouble for trouble in self._rejected if os.path.lexists(self._config.root / trouble.where)]
         loading = {batch.id for batch in self._store.batches.loading()}  # a stuck one may have been cancelled
         stuck = [trouble for batch, trouble in self._stuck.items() if batch in loading]
-        return (*((self._busy,) if self._busy else ()), *stuck, *rejected)
+        since = self._store.pauses.draining_since
+        drained = () if since is None else (Trouble("draining", str(Drained()), "watch/", since),)
+        return (*drained, *((self._busy,) if self._busy else ()), *stuck, *rejected)
+
+    def rests(self) -> bool:
+        """True while nothing new is taken in."""
+        return self._store.pauses.draining_since is not None
+
+    def refuses(self) -> str | None:
+        """Why nothing can be taken in now: a drain, or too little room on the disk."""
+        if self.rests():
+            return str(Drained())
+        return self._room.trouble.what if self._room.trouble else None
 
     def unfinished(self) -> bool:
         """True while a batch of a file is loading, or its loading is stuck."""
@@ -82,6 +98,7 @@ class Loader:
         """Takes a complete file in, as a batch that the sources of `follow` are to follow; None when it was rejected,
         cancelled meanwhile, or cannot be opened as yet. files.Left, and nothing done, where it must stay."""
         async with self._one_at_a_time:
+            await self._room.enough()
             spec = self._spec(source)
             try:
                 identity = await thread.run(lambda: _sniffed(path, spec, column))
@@ -267,6 +284,7 @@ class Loader:
             start += len(part)
             last = start >= len(chunk.keys)
             line = chunk.line if last else batch.line
+            await self._room.enough()
             began = self._clock.mono()
             # In the table's own order: a file in no order is taken in nearly twice as fast.
             ordered = sorted(part)

@@ -11,7 +11,7 @@ import structlog
 
 from collector.clock import Clock
 from collector.config import Config
-from collector.errors import StoreError, UsageError
+from collector.errors import Drained, StoreError, UsageError
 from collector.host import thread
 from collector.intake import files, lineage
 from collector.intake.arrivals import Arrivals, Sighting
@@ -107,7 +107,7 @@ class Watcher:
         entries = await thread.run(self._scan)
         self._forget(before, {entry.path for entry in entries})
         for entry in sorted(entries, key=lambda entry: entry.name):
-            if self._is_strange(entry) or not await self._is_complete(entry):
+            if self._is_strange(entry) or not await self._is_complete(entry) or self._loader.rests():
                 continue
             await self._take(entry)
 
@@ -198,6 +198,8 @@ class Watcher:
             await self._leave(entry, "chain_is_not_declared", f"what is to follow it cannot: {error}: {way}")
         except files.Left as left:
             await self._leave(entry, left.event, str(left))
+        except Drained:
+            return  # ordered since we looked; the file is taken after the resume
         except StoreError:
             raise
         except OSError as error:

@@ -123,7 +123,8 @@ def _owed(works: tuple[Work, ...], live: Live, spec: Spec) -> _Owed:
 def runs(source: str, live: Live) -> bool:
     """True where calls of a source go, now or when a budget lets them."""
     lane = live.sources.get(source)
-    return live.state == "running" and lane is not None and lane.state in ("running", "waiting")
+    works = live.state in ("running", "draining") and not live.stopping
+    return works and lane is not None and lane.state in ("running", "waiting")
 
 
 def _at(one: _Owed, jobs: int, delayed: bool, shared: Sequence[_Owed], now: float) -> Span | None:

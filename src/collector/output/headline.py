@@ -24,7 +24,7 @@ def headline(snapshot: Snapshot, zone: tzinfo | None = None) -> str:
 
 def _ill(snapshot: Snapshot) -> list[str]:
     """What wants somebody's hand comes first."""
-    if snapshot.state == "draining":
+    if snapshot.stopping:
         return ["stopping"]
     disk = [f"degraded: {trouble.what}" for trouble in snapshot.troubles if trouble.kind == "disk"]
     return disk + [f"{name} is {it.state}" for name, it in snapshot.sources.items() if it.state in ("stopped", "down")]
@@ -35,7 +35,8 @@ def _work(snapshot: Snapshot) -> list[str]:
     parts = [f"{owed:,} of {things(snapshot.jobs.total, 'ID')} open"] if owed else []
     states = [state for state in ("loading", "held", "paused") if state in ongoing]
     parts += [f"{things(ongoing.count(state), 'batch')} {state}" for state in states]
-    return parts or ["nothing to do"]
+    draining = ["draining"] if snapshot.state == "draining" and not snapshot.stopping else []
+    return draining + (parts or ["nothing to do"])
 
 
 def _wait(wait: Waiting, now: datetime, zone: tzinfo | None) -> str:

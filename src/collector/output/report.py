@@ -171,8 +171,7 @@ def _methods(batch: Batch, account: Account, spec: Spec | None) -> str:
     file = file if batch.parent is None else f" from the items of batch {batch.parent}"
     said = [
         f"{_ids(account.total)}{file} {'was' if account.total == 1 else 'were'} requested from the source"
-        f" {batch.source}{where} between"
-        f" {_at(batch.opened_at or batch.created_at)} and {_at(batch.finished_at)} with collector {__version__}.",
+        f" {batch.source}{where} {_when(batch)} with collector {__version__}.",
         f"An object was returned for {_share(account.count(State.FOUND), account.total)}.",
     ]
     for state, what in (
@@ -183,7 +182,14 @@ def _methods(batch: Batch, account: Account, spec: Spec | None) -> str:
     ):
         if jobs := account.count(state):
             said.append(f"{_share(jobs, account.total)} {what}{_why(account, state)}.")
+    if account.open:
+        said.append(f"{_share(account.open, account.total)} {'is' if account.open == 1 else 'are'} not answered yet.")
     return " ".join(said)
+
+
+def _when(batch: Batch) -> str:
+    began = _at(batch.opened_at or batch.created_at)
+    return f"from {began} on" if batch.finished_at is None else f"between {began} and {_at(batch.finished_at)}"
 
 
 def _why(account: Account, state: State) -> str:

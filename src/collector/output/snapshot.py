@@ -65,6 +65,7 @@ class BatchStatus(msgspec.Struct, frozen=True):
     reasons: dict[str, dict[str, int]]
     parent: int | None = None  # whose items its IDs come from
     chain: tuple[int, ...] = ()  # the batches whose IDs come from its items
+    written_at: str | None = None  # when its files were written
 
 
 class WindowStatus(msgspec.Struct, frozen=True):
@@ -114,8 +115,20 @@ class TroubleStatus(msgspec.Struct, frozen=True):
     since: str | None
 
 
+class DiskStatus(msgspec.Struct, frozen=True):
+    """The disk under the database, in bytes; `forecast` is its size when all that is open is done, null where nobody
+    can tell."""
+
+    path: str
+    free: int
+    min_free: int
+    database: int
+    forecast: int | None
+
+
 class Snapshot(msgspec.Struct, frozen=True):
-    """The service at one moment; with `at_least` there is more to come than the finish times speak of."""
+    """The service at one moment; with `at_least` there is more to come than the finish times speak of. `state` is
+    draining by an order, and while it is `stopping`."""
 
     state: str
     version: str
@@ -132,4 +145,11 @@ class Snapshot(msgspec.Struct, frozen=True):
     budgets: dict[str, tuple[WindowStatus, ...]]
     sources: dict[str, SourceStatus]
     troubles: tuple[TroubleStatus, ...]
+    stopping: bool = False
     time: dict[str, dict[Why, float]] = {}  # seconds by source since its account began; what took none is left out
+    disk: DiskStatus | None = None
+
+    @property
+    def does(self) -> str:
+        """Its state in a word for people."""
+        return "stopping" if self.stopping else self.state

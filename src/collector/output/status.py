@@ -7,11 +7,13 @@ from functools import partial
 from collector import __version__
 from collector.budget.forecast import Span
 from collector.clock import Clock, stamp, told
-from collector.model import BatchId, BatchState, Live, SourceLive, State, Wait, Window
+from collector.model import TERMINAL, BatchId, BatchState, Live, SourceLive, State, Wait, Window
+from collector.output import growth
 from collector.output.finish import MOST_BATCHES, Finish, Work
 from collector.output.recent import Finishes
 from collector.output.snapshot import (
     BatchStatus,
+    DiskStatus,
     DoingStatus,
     JobCounts,
     Snapshot,
@@ -45,6 +47,7 @@ def snapshot(
     ongoing = store.batches.ongoing()
     listed = [*ongoing[:MOST_BATCHES], *store.batches.ended(MOST_BATCHES - min(len(ongoing), MOST_BATCHES))]
     air = _air(store.books, live)
+    disk = _disk(live, store.books, ongoing)
     ends = (finishes or Finishes(clock)).now(ongoing, partial(_works, store.books, ongoing, air), live, specs)
     return Snapshot(
         state=live.state,
@@ -59,8 +62,10 @@ def snapshot(
         batches=tuple(batch_status(store, batch, air, ends) for batch in listed),
         budgets={name: tuple(_window(window) for window in windows) for name, windows in live.budgets.items()},
         sources={name: _source(name, source, specs, store) for name, source in live.sources.items()},
-        troubles=_troubles(live, ongoing, listed, specs, now),
+        troubles=(*_troubles(live, ongoing, listed, specs, now), *_shortage(live, disk)),
+        stopping=live.stopping,
         time=live.time,
+        disk=disk,
     )
 
 
@@ -90,6 +95,7 @@ def batch_status(store: Store, batch: Batch, air: Air | None = None, ends: Finis
         reasons=reasons,
         parent=batch.parent,
         chain=tuple(child.id for child in store.batches.children(batch.id)),
+        written_at=told(batch.written_at),
     )
 
 
@@ -192,6 +198,24 @@ def _troubles(
         for warning in batch.warnings
     ]
     return tuple(found)
+
+
+def _disk(live: Live, books: Books, ongoing: Sequence[Batch]) -> DiskStatus | None:
+    space = live.space
+    if space is None or space.free is None:
+        return None
+    owed: Counter[str] = Counter()
+    for batch in ongoing:
+        owed[batch.source] += books.open_in(batch.id)
+    total = books.total()
+    settled = sum(total.get(state, 0) for state in TERMINAL)
+    size = growth.forecast(space, +owed, live.tallies, settled)
+    return DiskStatus(space.path, space.free, space.min_free, space.database, size)
+
+
+def _shortage(live: Live, disk: DiskStatus | None) -> tuple[TroubleStatus, ...]:
+    said = growth.shortage(live.space, live.space.min_free, disk.forecast) if live.space and disk else None
+    return (TroubleStatus("disk-forecast", said, live.space.path, None),) if live.space and said else ()
 
 
 def _no_source(batch: Batch) -> str:

@@ -27,9 +27,9 @@ SPENT = {  # what the time of a source went into, for people
 def text(snapshot: Snapshot, width: int = 80) -> str:
     """The whole service, ending in a newline."""
     jobs = snapshot.jobs
-    lines = [f"collector {snapshot.version} is {snapshot.state}, since {moment(snapshot.started_at)}"]
+    lines = [f"collector {snapshot.version} is {snapshot.does}, since {moment(snapshot.started_at)}"]
     lines += [line for trouble in snapshot.troubles for line in _alarm(trouble.where, trouble.what, width)]
-    lines += ["", f"{bar(jobs, width - 9)} {_percent(jobs)}", *_wrapped(books(jobs), width)]
+    lines += ["", f"{bar(jobs, width - 9)} {percent(jobs)}", *_wrapped(books(jobs), width)]
     lines += [_in_the_air(snapshot), *_waits(snapshot, width)]
     lines += [*_finish(snapshot, snapshot.now, width), "", *_batches(snapshot.batches, width)]
     lines += [""] * bool(snapshot.budgets)
@@ -55,7 +55,7 @@ def batch_text(
     lines += [line for warning in batch.warnings for line in _alarm("warning", warning, width)]
     if batch.state == "loading":
         lines.append(f"loading has come to line {batch.line:,}")
-    lines += [f"{bar(batch.jobs, width - 9)} {_percent(batch.jobs)}", *_wrapped(books(batch.jobs), width)]
+    lines += [f"{bar(batch.jobs, width - 9)} {percent(batch.jobs)}", *_wrapped(books(batch.jobs), width)]
     lines += _reasons(batch, width)
     lines += [f"{batch.items:,} items", *filter(None, [rate(batch, now)])]
     if batch.finished_at:
@@ -91,6 +91,12 @@ def bar(jobs: JobCounts, width: int) -> str:
     return f"[{'#' * done}{'-' * (room - done)}]"
 
 
+def percent(jobs: JobCounts) -> str:
+    """How much of the jobs has ended."""
+    # Rounded down: 100 % says that nothing is left.
+    return f"{jobs.settled * 1000 // jobs.total / 10:5.1f} %" if jobs.total else "  0.0 %"
+
+
 def moment(stamped: str) -> str:
     """A stamp to the second, easier to read: `2026-11-22 08:07:21Z`."""
     return f"{stamped[:10]} {stamped[11:19]}Z"
@@ -110,11 +116,6 @@ def books(jobs: JobCounts) -> str:
     """The books of so many jobs in one line."""
     ended = " + ".join(f"{getattr(jobs, state.value):,} {state.value}" for state in TERMINAL)
     return f"{jobs.total:,} IDs = {ended} + {jobs.open:,} open"
-
-
-def _percent(jobs: JobCounts) -> str:
-    # Rounded down: 100 % says that nothing is left.
-    return f"{jobs.settled * 1000 // jobs.total / 10:5.1f} %" if jobs.total else "  0.0 %"
 
 
 def _in_the_air(snapshot: Snapshot) -> str:
@@ -174,7 +175,7 @@ def _batches(batches: Sequence[BatchStatus], width: int) -> list[str]:
     for depth, batch in in_families(batches):
         reached = f"line {batch.line:,}" if batch.state == "loading" else f"{batch.jobs.total:,} IDs"
         name = f"{'  ' * depth}{batch.folder} ({batch.source})"
-        lines.append(f"{name:{room}.{room}} {bar(batch.jobs, 12)} {_percent(batch.jobs)} {batch.state:9} {reached}")
+        lines.append(f"{name:{room}.{room}} {bar(batch.jobs, 12)} {percent(batch.jobs)} {batch.state:9} {reached}")
         lines += [f"{'  ' * (depth + 1)}{line}" for line in _rests(batch, width - 2 * depth - 2)]
     return lines
 

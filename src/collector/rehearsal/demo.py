@@ -41,6 +41,9 @@ _CONFIG = """\
 root           = "."
 default_source = "x_posts"
 
+[service]
+min_free = "50MB"            # it needs no more
+
 [admin]
 listen = "127.0.0.1:0"        # any free port
 
@@ -114,7 +117,7 @@ class Stage:
         self.app, self._folder, self._api = app, folder, api
         self.interrupted = asyncio.Event()  # by Ctrl-C or SIGTERM
 
-    async def play(self, show: Callable[[Snapshot], None]) -> Audit | None:
+    async def play(self, show: Callable[[Snapshot], object]) -> Audit | None:
         """Drops the ID file, shows what happens until it is written out, and audits it; None when interrupted."""
         await self.app.ready.wait()
         loop = asyncio.get_running_loop()

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from collector.errors import Problem
 
 # Keys that users of a later version have in their files.
-_LATER = ("min_free", "notify", "allow_remote")
+_LATER = ("allow_remote",)
 TABLE = "[table]"  # the tag of a form among others that a value may have
 _NOT_WRITTEN = ("[key]", TABLE)  # of a key as pydantic names it
 _PASSWORD = re.compile(r"//[^/@]+@")

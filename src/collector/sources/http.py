@@ -1,7 +1,8 @@
 """The only client session: one request out, one whole answer back."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, Protocol, Self
@@ -12,8 +13,10 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from collector.errors import RequestError
+from collector.host.deadline import Deadline
 from collector.sources.answer import Answer, rule
 from collector.sources.auth import Bearer, Grant
+from collector.sources.load import LARGE, Load, Share
 from collector.sources.request import Endpoint, Request, redirected
 from collector.sources.rules import Do
 from collector.sources.unpack import Unpacker
@@ -36,6 +39,9 @@ class Permit(Protocol):
 
 class Client:
     """Asks the sources; one for the whole service, used as `async with`."""
+
+    def __init__(self, load: Load | None = None) -> None:
+        self.load = load or Load()  # whoever keeps an answer tells it here
 
     async def __aenter__(self) -> Self:
         self._bearers: dict[Grant, Bearer] = {}
@@ -87,14 +93,15 @@ class Client:
         body = endpoint.masked(got.body) if got.status >= 400 else got.body
         answer = Answer(got.status, got.headers, body, got.seconds)
         if 200 <= got.status < 300 or (got.status >= 400 and rule(endpoint.spec, answer, keys) is Do.OK):
-            link = endpoint.link(got.url, got.headers.getall("Link", ()))
+            link = endpoint.link(got.url, got.headers.getall("Link", ())) if endpoint.spec.next == "link" else None
             return answer if link is None else msgspec.structs.replace(answer, link=link)
         return answer
 
     async def _got(self, request: Request, permit: Permit, timeout: float, max_bytes: int) -> "_Got":
         try:
-            async with asyncio.timeout(timeout):
-                return await self._follow(request, permit, max_bytes)
+            async with asyncio.timeout(timeout) as timer:
+                with self.load.reading() as share:
+                    return await self._follow(request, permit, _Reading(max_bytes, share, Deadline(timer)))
         except TimeoutError as error:
             raise RequestError("timeout", f"no whole answer within {timeout:g} s") from error
         except aiohttp.ClientResponseError as error:
@@ -105,7 +112,7 @@ class Client:
                 permit.unsent()
             raise RequestError("connection", _told(error)) from error
 
-    async def _follow(self, request: Request, permit: Permit, max_bytes: int) -> "_Got":
+    async def _follow(self, request: Request, permit: Permit, reading: "_Reading") -> "_Got":
         async def spend(wire: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
             permit.spend()
             return await send(wire)
@@ -123,22 +130,37 @@ class Client:
             ) as response:
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or location is None:
-                    body = await _body(response, max_bytes)
+                    body = await reading.body(response)
                     return _Got(request.url, response.status, response.headers, body, clock() - started)
                 request = redirected(request, response.status, location)
         raise RequestError("redirect", f"more than {MOST_REDIRECTS} redirects")
 
+    async def notify(self, url: str, headers: Mapping[str, str], body: bytes, timeout: float) -> int:
+        """The status that a POST of ours is answered with, whose body nobody reads; no budget counts it. RequestError
+        where no answer came."""
+        async with self._posted(url, headers, body, f"{URL(url).origin()}", timeout) as response:
+            response.close()  # a body may be without end
+            return response.status
+
     async def _post(self, url: str, headers: Mapping[str, str], form: bytes) -> tuple[int, bytes]:
-        """A request for a token: no redirect is followed, and no budget counts it."""
+        """A request for a token, which no budget counts."""
         where = f"the token endpoint {URL(url).with_query(None)}"
+        async with self._posted(url, headers, form, where, _TOKEN_SECONDS) as response:
+            return response.status, await _Reading(_TOKEN_BYTES).body(response)
+
+    @asynccontextmanager
+    async def _posted(
+        self, url: str, headers: Mapping[str, str], body: bytes, where: str, timeout: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """No redirect is followed."""
         try:
             async with (
-                asyncio.timeout(_TOKEN_SECONDS),
-                self._session.post(url, headers=headers, data=form, allow_redirects=False) as response,
+                asyncio.timeout(timeout),
+                self._session.post(url, headers=headers, data=body, allow_redirects=False) as response,
             ):
-                return response.status, await _body(response, _TOKEN_BYTES)
+                yield response
         except TimeoutError as error:
-            raise RequestError("connection", f"{where}: no whole answer within {_TOKEN_SECONDS:g} s") from error
+            raise RequestError("connection", f"{where}: no whole answer within {timeout:g} s") from error
         except aiohttp.ClientResponseError as error:
             raise RequestError("connection", f"{where}: no HTTP that can be read") from error.__cause__
         except (aiohttp.ClientError, OSError) as error:
@@ -157,17 +179,34 @@ class _Got(NamedTuple):
     seconds: float
 
 
-async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """The body, decompressed. An error status is an answer by itself, so there what came of a broken body will do."""
-    unpacker = Unpacker(response.headers.get("Content-Encoding", ""), most)
-    try:
-        async for chunk in response.content.iter_any():
-            unpacker.feed(chunk)
-        unpacker.finish()
-    except (aiohttp.ClientError, OSError, RequestError):
-        if response.status < 400:
-            raise
-    return bytes(unpacker.body)
+class _Reading(NamedTuple):
+    """How a body is read: how much of it at most, and how a large one waits until there is room in memory."""
+
+    most: int
+    share: Share | None = None  # None: it never waits
+    deadline: Deadline | None = None  # it stands still meanwhile
+
+    async def body(self, response: aiohttp.ClientResponse) -> bytes:
+        """The body, decompressed. An error status is an answer by itself, so there what came of a broken body will
+        do."""
+        unpacker = Unpacker(response.headers.get("Content-Encoding", ""), self.most)
+        try:
+            async for chunk in response.content.iter_any():
+                unpacker.feed(chunk)
+                if self.share and not self.share.size and len(unpacker.body) > LARGE:
+                    await self._room(response, self.share)
+            unpacker.finish()
+        except (aiohttp.ClientError, OSError, RequestError):
+            if response.status < 400:
+                raise
+        return bytes(unpacker.body)
+
+    async def _room(self, response: aiohttp.ClientResponse, share: Share) -> None:
+        """Takes what the whole body may need; of one that is packed nobody knows how large it is."""
+        packed = "Content-Encoding" in response.headers
+        length = self.most if packed or response.content_length is None else response.content_length
+        with self.deadline.stopped() if self.deadline else nullcontext():
+            await share.take(min(length, self.most))
 
 
 def _told(error: aiohttp.ClientError | OSError) -> str:

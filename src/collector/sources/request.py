@@ -38,9 +38,15 @@ _OURS = {
     "Accept-Encoding": ACCEPTED,
 }
 
-_encode = partial(quote, safe="")
+_quoted = partial(quote, safe="")
 # What the operator wrote in the url stays as it is; only what no URL can hold is encoded.
 _encode_literal = partial(quote, safe="%/?:@!$&'()*+,;=[]~")
+
+
+def _encode(text: str) -> str:
+    """A text that stays inside its place, whatever it holds."""
+    return text if text.isascii() and text.isalnum() else _quoted(text)
+
 
 Pieces: TypeAlias = tuple[str, ...]  # a text cut at the places of IDs: `value.join(pieces)` fills it
 Pair: TypeAlias = tuple[Pieces, Pieces]  # a parameter: its name and its value
@@ -80,6 +86,7 @@ class Endpoint:
         self._query_of_page = self._literal(pages.without(query, self._turn.to)) if self._turn else self._query
         self.grant = self._granted()
         self._headers = [(name, self._cut(text)) for name, text in self._all_headers().items()]
+        self._fixed_headers = self._all_fixed()
         self._segmented = "{id/}" in spec.url
         self._repeat = spec.join == "repeat"
         self._joiner = "," if self._repeat else spec.join
@@ -120,7 +127,7 @@ class Endpoint:
         """How many characters an ID adds to the URL, what joins it to the next included."""
         text = self.spec.each.replace("{id}", key) if self.spec.packed else key
         try:
-            length = len(text) if text.isascii() and text.isalnum() else len(_encode(text))
+            length = len(_encode(text))
         except UnicodeEncodeError:
             return self.room  # goes alone, and `build` refuses it
         return self._places * length + self._overhead
@@ -219,7 +226,7 @@ class Endpoint:
         value = _encode(self._joiner.join(texts))
         path = (_segments(texts[0]) if texts and self._segmented else value).join(self._path)
         # Encoding does not help here: servers and proxies resolve %2E%2E as they do two dots.
-        if texts and len(self._path) > 1 and _dots(path) != self._dots:
+        if "." in value and len(self._path) > 1 and _dots(path) != self._dots:
             raise RequestError("malformed", "an ID that would be a `.` or `..` of the path")
         query, params = self._query, self._params
         if self._turn and self._turn.where == "query" and turned_to is not None:
@@ -233,6 +240,8 @@ class Endpoint:
         return [*(pair for pair in pairs if pair[0] != name), (name, (_encode(str(value)),))]
 
     def _encoded(self, pairs: list[Pair], texts: list[str]) -> str:
+        if not pairs:
+            return ""
         encoded = [_encode(text) for text in texts]
         joined = _encode(self._joiner).join(encoded)
         parts: list[str] = []
@@ -244,7 +253,16 @@ class Endpoint:
     def _repeats(self, value: Pieces) -> bool:
         return self._repeat and len(value) > 1
 
-    def _filled_headers(self, texts: list[str]) -> dict[str, str]:
+    def _all_fixed(self) -> dict[str, str] | None:
+        """The headers, where none of them holds an ID and each can be sent: they are the same for every call."""
+        if any(len(pieces) > 1 for _, pieces in self._headers):
+            return None
+        headers = {name: pieces[0] for name, pieces in self._headers}
+        return None if any(map(_unsendable, headers.values())) else headers
+
+    def _filled_headers(self, texts: list[str]) -> Mapping[str, str]:
+        if self._fixed_headers is not None:
+            return self._fixed_headers
         value = self._joiner.join(texts)
         headers = {name: value.join(pieces) for name, pieces in self._headers}
         for name, text in headers.items():
@@ -276,6 +294,15 @@ class Endpoint:
             case list():
                 return [self._filled(member, texts) for member in node]
         return node
+
+
+def _unsendable(text: str) -> bool:
+    """True for what `_filled_headers` refuses with its reason."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return _CONTROL.search(text) is not None
 
 
 def redirected(request: Request, status: int, location: str) -> Request:

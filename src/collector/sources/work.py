@@ -161,9 +161,15 @@ class Work:
     def __init__(self, asked: str, config: Mapping[str, Any], host: Host, loop: Loop | None) -> None:
         self._host, self._loop = host, loop
         self._doing: Doing | None = None
+        self._cancelled: dict[int, threading.Event] = {}  # made for those who look: few do
         self.id = asked
         self.config = MappingProxyType(config)  # `options` of the source
-        self.cancelled = threading.Event()  # set where the run is to end: nobody waits for what it returns
+
+    @property
+    def cancelled(self) -> threading.Event:
+        """Set where the run is to end: nobody waits for what it returns."""
+        made = self._cancelled
+        return made[0] if made else made.setdefault(0, threading.Event())  # of two threads both get the same
 
     @cached_property
     def http(self) -> Any:

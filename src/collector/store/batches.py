@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 import msgspec
 
 from collector.clock import Clock, stamp, unstamp
-from collector.errors import NotLoading
+from collector.errors import Drained, NotLoading
 from collector.model import BatchId, BatchState, Heir, State
 from collector.store.books import Books
 from collector.store.database import Database, Row, Write, json_text
 from collector.store.pauses import Pauses
 
 T = TypeVar("T")
+
+TAKEN_IN = "in"  # of `told`
 
 _LONGEST_STEM = 120  # bytes
 
@@ -54,6 +56,7 @@ class Batch(msgspec.Struct, frozen=True):
     pause_wanted: bool = False  # asked for while it is loading
     hold_wanted: bool = False  # it waits for a yes once it is loaded
     priority: int = 0  # the higher goes first, among the batches of its source
+    told: str = ""  # what somebody was told of it: nothing, TAKEN_IN, or the stamp of the end that was told
 
     @property
     def folder(self) -> str:
@@ -66,10 +69,10 @@ class Batch(msgspec.Struct, frozen=True):
         return self.origin == "http" and (self.state is BatchState.HELD or self.hold_wanted)
 
 
-_COLUMNS = (
+COLUMNS = (
     "id, source, name, origin, file, source_column, device, inode, size, mtime, digest, layout, warnings,"
     " state, line, lines, refused, items, created_at, opened_at, finished_at, written_at,"
-    " parent, chain, granted, pause_wanted, hold_wanted, priority"
+    " parent, chain, granted, pause_wanted, hold_wanted, priority, told"
 )
 
 
@@ -84,11 +87,12 @@ class Batches:
         self._items: Counter[str] = Counter()  # by source
         self._children: defaultdict[BatchId, dict[BatchId, None]] = defaultdict(dict)
         self._unwritten: dict[BatchId, None] = {}  # ended, and their results not yet in their folder
+        self._untold: dict[BatchId, str] = {}  # what is news of them
 
     async def load(self) -> None:
         """Reads every batch into memory; once, at the start."""
-        for row in await self._database.read(f"SELECT {_COLUMNS} FROM batches ORDER BY id"):
-            self.keep(_batch(row))
+        for row in await self._database.read(f"SELECT {COLUMNS} FROM batches ORDER BY id"):
+            self.keep(batch_of(row))
         self._ended = dict.fromkeys(sorted(self._ended, key=lambda batch: self._known[batch].finished_at or 0.0))
 
     def keep(self, batch: Batch) -> None:
@@ -109,6 +113,10 @@ class Batches:
             self._unwritten.setdefault(batch.id)
         else:
             self._unwritten.pop(batch.id, None)
+        if said := _news(batch):
+            self._untold[batch.id] = said
+        else:
+            self._untold.pop(batch.id, None)
 
     def get(self, batch: BatchId) -> Batch:
         """One batch; KeyError when there is none."""
@@ -153,9 +161,15 @@ class Batches:
         """Those of a source whose jobs are asked, in order."""
         return [batch for batch in self.ongoing() if batch.source == source and self.is_open(batch.id)]
 
+    @property
+    def has_chains(self) -> bool:
+        """Whether any batch may have others below it."""
+        return bool(self._children)
+
     def children(self, batch: BatchId) -> list[Batch]:
         """Those whose IDs come from the items of a batch, in order."""
-        return [self._known[child] for child in sorted(self._children.get(batch, ()))]
+        below = self._children.get(batch)
+        return [self._known[child] for child in sorted(below)] if below else []
 
     def family(self, batch: BatchId) -> list[Batch]:
         """A batch and all below it: itself first, and each before its children."""
@@ -165,6 +179,11 @@ class Batches:
     def to_write(self) -> list[Batch]:
         """Ended ones whose results are not yet in their folder."""
         return [self._known[batch] for batch in self._unwritten]
+
+    @property
+    def untold(self) -> Mapping[BatchId, str]:
+        """What somebody is to be told next, as `told` then keeps it, of those of which there is news."""
+        return self._untold
 
     async def begin(
         self,
@@ -178,9 +197,12 @@ class Batches:
         chain: Sequence[str] = (),
         hold: bool = False,
     ) -> Batch:
-        """Step one of taking in: a durable batch in state loading, before anything is moved."""
+        """Step one of taking in: a durable batch in state loading, before anything is moved; Drained, and none, where
+        nothing new is taken in."""
         asked = None if column is None else json_text(column)
         async with self._database.write() as write:
+            if self._pauses.draining_since is not None:
+                raise Drained
             [batch] = await self.change(
                 write,
                 "INSERT INTO batches"
@@ -255,7 +277,7 @@ class Batches:
 
     async def change(self, write: Write, sql: str, values: Sequence[object]) -> list[Batch]:
         """Runs an INSERT or UPDATE of batches; those that it changed, which the mirror follows at the commit."""
-        changed = [_batch(row) for row in await write.rows(f"{sql} RETURNING {_COLUMNS}", values)]
+        changed = [batch_of(row) for row in await write.rows(f"{sql} RETURNING {COLUMNS}", values)]
         for batch in changed:
             write.after_commit(partial(self.keep, batch))
         return changed
@@ -277,16 +299,16 @@ class Batches:
         """The mirror follows a committed removal."""
         gone = self._known.pop(batch)
         self._items[gone.source] -= gone.items
-        for place in (self._ongoing, self._ended, self._unwritten, self._children):
+        for place in (self._ongoing, self._ended, self._unwritten, self._untold, self._children):
             place.pop(batch, None)
         if gone.parent is not None and gone.parent in self._children:
             self._children[gone.parent].pop(batch, None)
 
 
-def _batch(row: Row) -> Batch:
+def batch_of(row: Row) -> Batch:
     (number, source, name, origin, file, column, device, inode, size, mtime, digest, layout, warnings, *rest) = row
     (state, line, lines, refused, items, created_at, opened_at, finished_at, written_at, *of_chain) = rest
-    parent, chain, granted, pause_wanted, hold_wanted, priority = of_chain
+    parent, chain, granted, pause_wanted, hold_wanted, priority, told = of_chain
     return Batch(
         id=number,
         source=source,
@@ -313,7 +335,18 @@ def _batch(row: Row) -> Batch:
         pause_wanted=bool(pause_wanted),
         hold_wanted=bool(hold_wanted),
         priority=priority,
+        told=told,
     )
+
+
+def _news(batch: Batch) -> str:
+    """For people a batch has ended when its results are in its folder; one of a chain came with its parent."""
+    if batch.told == "" and batch.opened_at is not None and batch.parent is None:
+        return TAKEN_IN
+    if batch.finished_at is None or batch.written_at is None:
+        return ""
+    ended = stamp(batch.finished_at)
+    return "" if batch.told == ended else ended
 
 
 def _below(parent: Batch, source: str) -> str:

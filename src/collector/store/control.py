@@ -1,5 +1,5 @@
 """What a person does with a batch and all below it, with a source, or with everything: pause, resume, cancel, give
-priority."""
+priority, drain."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -57,6 +57,13 @@ class Control:
             lifted = await self._pauses.lift(write, source)
             outcome = ", ".join([*lifted, *(f"stopped.source.{name}" for name in ended)])
             await self._actions.note(write, Order("resume", source, who), f"ended {outcome or 'nothing'}")
+
+    async def drain(self, who: str = "cli") -> bool:
+        """Nothing new is taken in until a resume of all; False where that was so before."""
+        async with self._database.write() as write:
+            new = await self._pauses.drain(write)
+            await self._actions.note(write, Order("drain", None, who), "draining" if new else "changed nothing")
+        return new
 
     async def prioritise(self, target: Target, priority: int, who: str = "cli") -> list[Batch]:
         """They go before those of their source with a lower priority, and behind those with a higher one."""

@@ -4,13 +4,14 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
 import msgspec
+import structlog
 
 from collector.errors import StoreBusy, StoreError
 from collector.host import thread
@@ -31,13 +32,15 @@ PASSING = (
 )
 _MIGRATION = re.compile(r"([0-9]{3})_[a-z_]+\.sql")
 
+log = structlog.get_logger()
+
 
 class Write:
     """One open write transaction."""
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
-        self._after: list[Callable[[], None]] = []
+        self._after: list[Callable[[], object]] = []
 
     async def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """All rows of a query that sees this transaction's own changes."""
@@ -45,19 +48,28 @@ class Write:
 
     async def change(self, sql: str, values: Sequence[object] = ()) -> int:
         """Runs one statement; the number of rows it changed."""
-        async with self._connection.execute(sql, values) as cursor:
-            return cursor.rowcount
+        return await self._run(lambda cursor: cursor.execute(sql, values).rowcount)
 
     async def insert(self, sql: str, values: Sequence[object] = ()) -> int:
         """Runs one INSERT of one row; its rowid."""
-        async with self._connection.execute(sql, values) as cursor:
-            return cursor.lastrowid or 0
+        return await self._run(lambda cursor: cursor.execute(sql, values).lastrowid or 0)
 
     async def change_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Runs one statement for each of a few rows."""
-        await (await self._connection.executemany(sql, rows)).close()
+        await self._run(lambda cursor: cursor.executemany(sql, rows))
 
-    def after_commit(self, step: Callable[[], None]) -> None:
+    async def _run(self, work: Callable[[sqlite3.Cursor], T]) -> T:
+        """Work with a cursor in one visit to the connection's thread: aiosqlite's own takes another one to close it,
+        and a commit that a few hundred calls wait for is made of visits rather than of rows."""
+
+        def visit() -> T:
+            with closing(self._connection._conn.cursor()) as cursor:
+                return work(cursor)
+
+        done: T = await self._connection._execute(visit)  # type: ignore[no-untyped-call] # it has no types
+        return done
+
+    def after_commit(self, step: Callable[[], object]) -> None:
         """`step` runs if and only if this transaction is committed, before anybody else writes."""
         self._after.append(step)
 
@@ -163,28 +175,48 @@ async def _prepare(writer: aiosqlite.Connection, path: Path) -> None:
     [(tables,)] = await writer.execute_fetchall("SELECT count(*) FROM sqlite_schema")
     if (version or tables) and application != OURS:
         raise StoreError(f"{path} is a database of another program: move it away, or name another `root`")
+    known(path, version)
+    if to_come := _migrations()[version:]:
+        await _migrate(writer, path, version, to_come)
+
+
+async def _migrate(writer: aiosqlite.Connection, path: Path, version: int, migrations: list[tuple[int, str]]) -> None:
+    """All steps in one transaction: the file is of the new version, or as it was for the old one."""
+    to = migrations[-1][0]
+    if version:
+        log.info("migrating", database=str(path), **{"from": version, "to": to})
+    steps = "\n".join(f"{sql}\nPRAGMA user_version = {number};" for number, sql in migrations)
+    try:
+        await writer.executescript(f"BEGIN IMMEDIATE;\n{steps}\nCOMMIT;")
+    except sqlite3.Error as error:
+        await writer.rollback()
+        if not version:
+            raise
+        raise StoreError(
+            f"{path} cannot be brought from schema {version} to {to}: {error}; it is as it was. Make room for as much"
+            " again as it has, here and in the folder for temporary files, and start again, or go on with the version"
+            " before"
+        ) from error
+    except BaseException:
+        await writer.interrupt()  # whoever stops does not wait for it
+        await writer.rollback()
+        raise
+    if version:
+        log.info("migrated", database=str(path), **{"from": version, "to": to})
+
+
+def newest() -> int:
+    """The schema that this version makes."""
+    return len(_migrations())
+
+
+def known(path: Path, version: int) -> None:
+    """StoreError where a schema is none that this version knows."""
     if version > newest():
         raise StoreError(
             f"{path} was written by a newer collector (schema {version}; this one knows {newest()}): "
             "install that version again, or restore a backup"
         )
-    for number, sql in _migrations():
-        if number > version:
-            await _migrate(writer, number, sql)
-
-
-async def _migrate(writer: aiosqlite.Connection, number: int, sql: str) -> None:
-    try:
-        await writer.executescript(f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;")
-    except BaseException:
-        if writer.in_transaction:
-            await writer.rollback()
-        raise
-
-
-def newest() -> int:
-    """The schema that this version makes."""
-    return _migrations()[-1][0]
 
 
 def _migrations() -> list[tuple[int, str]]:

@@ -8,7 +8,7 @@ from collector.model import BatchId, Item, State
 from collector.store.database import Database, Row, json_text
 
 _PAGE = 500  # rows
-_FIRST_PAGE = 20  # rows, while nobody knows how large they are
+_FIRST_PAGE, _MORE = 2, 4  # rows, while nobody knows how large they are; times as many in the next page at most
 _PAGE_BYTES = 4_000_000
 _LINE = 100  # bytes that a line of found.jsonl has beside the object
 
@@ -46,8 +46,11 @@ class NotFound(msgspec.Struct, frozen=True):
 
 
 def page_size(lengths: Sequence[int]) -> int:
-    """How many items the next page may have, by the lengths of those of the last one."""
-    return max(1, min(_PAGE, _PAGE_BYTES * len(lengths) // (sum(lengths) + 1))) if lengths else _FIRST_PAGE
+    """How many items the next page may have, by the lengths of those of the last one. The largest counts: where there
+    is one of 20 MB there are others."""
+    if not lengths:
+        return _FIRST_PAGE
+    return max(1, min(_PAGE, _MORE * len(lengths), _PAGE_BYTES // (max(lengths) + 1)))
 
 
 def of_pairs(cells: str = "") -> tuple[str, str]:
@@ -142,12 +145,13 @@ class Items:
 
     async def answers(self, batch: BatchId) -> AsyncIterator[list[tuple[int, str, str]]]:
         """What `also` kept beside a batch's items: number, time and JSON object, a page at a time."""
-        after = 0
+        after, most = 0, page_size([])
         while rows := await self._database.read(
             "SELECT id, fetched_at, body FROM answers WHERE batch = ? AND id > ? ORDER BY id LIMIT ?",
-            (batch, after, _PAGE),
+            (batch, after, most),
         ):
             after = rows[-1][0]
+            most = page_size([len(row[2]) for row in rows])
             yield [(number, at, body) for number, at, body in rows]
 
     async def size(self, source: str, items: int) -> int:

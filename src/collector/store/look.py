@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -11,10 +12,12 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from collector.errors import StoreBusy, StoreError
-from collector.model import BatchId, BatchState
-from collector.store.batches import folder_of
-from collector.store.database import OURS, PASSING, Row, json_text
+from collector.model import BatchId, BatchState, State
+from collector.store.batches import COLUMNS, Batch, batch_of, folder_of
+from collector.store.books import Account
+from collector.store.database import OURS, PASSING, Row, json_text, known
 from collector.store.items import COLLECTED, FoundItem, of_pairs, page_size
+from collector.store.pauses import INTAKE
 from collector.store.views import own_text
 
 T = TypeVar("T")
@@ -53,6 +56,11 @@ class Look:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
+    def schema(self) -> int:
+        """The version of its tables."""
+        [(version,)] = self._connection.execute("PRAGMA user_version")
+        return int(version)
+
     def open_jobs(self, source: str) -> int:
         """Jobs of a source that are still owed, by the books."""
         [(jobs,)] = self._connection.execute(
@@ -61,6 +69,11 @@ class Look:
             (source,),
         )
         return int(jobs)
+
+    def drains(self) -> bool:
+        """Whether nothing new is taken in."""
+        [(drains,)] = self._connection.execute("SELECT EXISTS (SELECT 1 FROM meta WHERE key = ?)", (INTAKE,))
+        return bool(drains)
 
     def has_items(self, source: str) -> bool:
         """Whether anything of a source was ever found."""
@@ -93,6 +106,23 @@ class Look:
         return next(
             (BatchSeen(BatchId(number), source, name, BatchState(state), jobs) for source, name, state in rows), None
         )
+
+    def family(self, number: BatchId) -> list[tuple[Batch, Account]]:
+        """A batch with its books and all below it, each before its children; none where there is none."""
+        rows = self._connection.execute(f"SELECT {COLUMNS} FROM batches WHERE id = ?", (number,)).fetchall()
+        below = self._connection.execute("SELECT id FROM batches WHERE parent = ? ORDER BY id", (number,)).fetchall()
+        children = [member for (child,) in below for member in self.family(child)]
+        return [*((batch_of(row), self._account(number)) for row in rows), *children]
+
+    def _account(self, number: BatchId) -> Account:
+        rows = self._connection.execute(
+            "SELECT state, reason, jobs FROM counts WHERE batch = ? AND jobs > 0", (number,)
+        )
+        reasons = {(State(state), reason): jobs for state, reason, jobs in rows.fetchall()}
+        states: Counter[State] = Counter()
+        for (state, _), jobs in reasons.items():
+            states[state] += jobs
+        return Account(states, {entry: jobs for entry, jobs in reasons.items() if entry[1]})
 
     def own_items(self, batch: BatchId, paths: Sequence[str], after: tuple[str, str], most: int) -> list[ItemSeen]:
         """The next items that a batch stored, behind this ID asked for and this item, in their order."""
@@ -198,6 +228,8 @@ def looking(path: Path) -> Iterator[Look | None]:
             [(tables,)] = connection.execute("SELECT count(*) FROM sqlite_schema")
             if tables and application != OURS:
                 raise StoreError(f"{path} is a database of another program")
+            [(version,)] = connection.execute("PRAGMA user_version")
+            known(path, version)
             yield Look(connection) if tables else None
     except sqlite3.Error as error:
         # What is written over while it is read looks damaged.

@@ -17,6 +17,7 @@ from collector.store.items import Items
 from collector.store.jobs import Jobs
 from collector.store.lists import Lists
 from collector.store.minutes import Minutes
+from collector.store.notices import Notices
 from collector.store.pauses import Pauses
 from collector.store.prune import Prune
 from collector.store.retries import Retries
@@ -24,7 +25,7 @@ from collector.store.views import Views
 
 
 class Store:
-    """Batches, jobs, items, books, hours, minutes and views over one database."""
+    """Batches, jobs, items, books, hours, minutes, notices and views over one database."""
 
     def __init__(self, db: database.Database, clock: Clock) -> None:
         self._database = db
@@ -39,6 +40,7 @@ class Store:
         self.lists = Lists(db)
         self.hours = Hours(db)
         self.minutes = Minutes(db)
+        self.notices = Notices(db, self.batches)
         self.views = Views(db)
         self.prune = Prune(db, self.books, self.batches)
 
@@ -46,6 +48,11 @@ class Store:
     def path(self) -> Path:
         """The database file."""
         return self._database.path
+
+    async def spare(self) -> int:
+        """Bytes inside the file that what was removed has left; they are used before the file grows."""
+        [(pages, size)] = await self._database.read("SELECT * FROM pragma_freelist_count, pragma_page_size")
+        return int(pages * size)
 
     def copied(self, target: Path, told: Told) -> Copy:
         """A copy that is to be run in a thread, and to its end before the store is closed."""

@@ -1,0 +1,56 @@
+"""How much of answers is in memory: large ones wait with their reading until others are recorded."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+LARGE = 1 << 18  # bytes of an answer up to which it never waits
+MOST = 64_000_000  # bytes; one answer alone may be larger
+
+
+class Load:
+    """The bytes of all answers that are being read, or wait to be recorded; shared by all sources."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self.held = 0
+        self._turn = asyncio.Lock()
+        self._less = asyncio.Event()
+
+    @contextmanager
+    def reading(self) -> Iterator["Share"]:
+        """What an answer takes for as long as it is read."""
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            self.release(share.size)
+
+    async def fits(self, size: int) -> None:
+        """Waits its turn, and until so many bytes have room beside the others, or there are no others; takes them."""
+        async with self._turn:
+            while self.held and self.held + size > self._most:
+                self._less.clear()
+                await self._less.wait()
+            self.held += size
+
+    def hold(self, size: int) -> None:
+        """So many bytes are there, with room or without."""
+        self.held += size
+
+    def release(self, size: int) -> None:
+        """So many bytes are gone."""
+        self.held -= size
+        self._less.set()
+
+
+class Share:
+    """What one answer has taken."""
+
+    def __init__(self, load: Load) -> None:
+        self._load, self.size = load, 0
+
+    async def take(self, size: int) -> None:
+        """Takes so many bytes, once; it may wait."""
+        await self._load.fits(size)
+        self.size = size
