@@ -175,3 +175,24 @@ def _treats(process: int, number: signal.Signals) -> str | None:
     said = Path(f"/proc/{process}/status").read_text()
     masks = {line.split(":")[0]: line.split()[1] for line in said.splitlines() if line.startswith("Sig")}
     return next((kind for kind in ("SigIgn", "SigCgt") if int(masks[kind], 16) >> (number - 1) & 1), None)
+
+
+def test_a_stop_is_a_success_before_anything_is_loaded(folder: Path) -> None:
+    """SIGTERM in the very moment from which on it is heard, long before the service is there."""
+    (folder / "collector.toml").write_text(CONFIG)
+    with subprocess.Popen([sys.executable, "-m", "collector", "run"], cwd=folder) as process:
+        while _treats(process.pid, signal.SIGTERM) != "SigCgt":
+            pass
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+    assert not (folder / "lock").exists()
+
+
+def test_the_service_does_without_rich() -> None:
+    """It would be loaded with the log, for 3 MB of memory, and show the values of names in tracebacks."""
+    code = (
+        "import sys; from collector.cli import serve; serve._leave_out_rich(); import collector.app;"
+        "print([name for name in sys.modules if name.startswith('rich')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

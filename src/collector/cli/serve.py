@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +26,7 @@ def run(config_path: Path | None, verbose: bool, as_json: bool) -> None:
     It works until Ctrl-C or SIGTERM, and a start goes on where it stopped, however it did. Calls in the air may finish
     for a while (`grace`); a second Ctrl-C does not wait. SIGHUP lets it read its configuration again.
     """
-    # It asks for a reload, and what starts reads its configuration anyway; unheeded it would end the process.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # Until the app hears it itself: what loads holds nothing yet, and a stop is a success.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    _leave_out_rich()
     from collector.app import App
     from collector.errors import CollectorError
     from collector.host import logs
@@ -46,6 +43,17 @@ def run(config_path: Path | None, verbose: bool, as_json: bool) -> None:
 
         structlog.get_logger().critical("service_died", exc_info=error)
         raise
+
+
+def _leave_out_rich() -> None:
+    """structlog loads rich where it is installed, for tracebacks that the service never shows: 3 MB for nothing."""
+    if "rich" in sys.modules:
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment] # not to be found
+    try:
+        import_module("structlog")
+    finally:
+        del sys.modules["rich"]
 
 
 def in_loop(work: Coroutine[Any, Any, Any]) -> Any:

@@ -18,6 +18,7 @@ from collector.store.store import Store
 # Seconds from look to look: at random, since at even steps it would always meet an evenly paced source alike. Of one
 # that is in the air for a fifth of each 250 ms even steps saw 0 to 100 % of an hour, these 19.4 to 20.5 %.
 SOONEST, LATEST = 0.15, 0.35
+IDLE = 3  # times as long where there is nothing to do, which may last for months
 WRITE_EVERY = 10.0  # seconds; what a kill leaves unwritten is counted as off
 WRITE_IDLE_EVERY = 60.0  # a service that has nothing to do leaves the disk alone
 SET = 1_000  # milliseconds by which the clocks must part to say that somebody set the wall clock
@@ -45,7 +46,7 @@ class Timekeeper:
             every = WRITE_IDLE_EVERY if self._idle else WRITE_EVERY
             if self._clock.mono() - self._written_at >= every:
                 await self.write()
-            await asyncio.sleep(self._random.uniform(SOONEST, LATEST))
+            await asyncio.sleep(self._random.uniform(SOONEST, LATEST) * (IDLE if self._idle else 1))
 
     def look(self) -> None:
         """Brings the account up to now."""

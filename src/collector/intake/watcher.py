@@ -124,11 +124,11 @@ class Watcher:
 
     async def _follow(self) -> None:
         """Folders that are missing are made; all are watched."""
-        for folder in self._folders:
-            try:
-                inode = await thread.run(lambda: _made(folder))  # noqa: B023 # awaited at once
-            except OSError as error:
-                self._report(str(folder), "folder_cannot_be_made", f"it cannot be made: {error.strerror}")
+        folders = [*self._folders]
+        inodes = await thread.run(lambda: [_made(folder) for folder in folders])  # one hop, however many there are
+        for folder, inode in zip(folders, inodes, strict=True):
+            if isinstance(inode, OSError):
+                self._report(str(folder), "folder_cannot_be_made", f"it cannot be made: {inode.strerror}")
             else:
                 self._troubles.pop(str(folder), None)
                 self._events.follow(folder, inode)
@@ -241,11 +241,14 @@ def _folders(config: Config) -> dict[Path, str | None]:
     return {config.watch: config.default_source} | {config.watch / name: name for name in config.sources}
 
 
-def _made(folder: Path) -> int:
-    """Makes a watch folder if it is not there; its inode."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    files.make_like_parent(folder)
-    return os.stat(folder).st_ino
+def _made(folder: Path) -> int | OSError:
+    """Makes a watch folder if it is not there; its inode, or why it cannot be made."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        files.make_like_parent(folder)
+        return os.stat(folder).st_ino
+    except OSError as error:
+        return error
 
 
 def _unmade(folder: Path) -> None:
