@@ -19,6 +19,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
+# Behind what this user may not use.
+NOT_YOURS = "run this as the service's user or root, or join its group"
+
 
 class CollectorError(Exception):
     """An error whose text is meant to be read by an operator; `facts` are for programs, beside the text."""

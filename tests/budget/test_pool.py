@@ -82,7 +82,7 @@ def test_one_source_waits_an_hour_and_another_of_the_same_budget_runs_at_full_ra
             await ask(ledger, "fast", 100)
         assert clock.mono() - began < 1000 * 0.031
         [wait] = ledger.waits()
-        assert (wait.budget, wait.sources, wait.window) == ("slow", ("slow",), "1 calls in 1 h")
+        assert (wait.budget, wait.sources, wait.window) == ("slow", ("slow",), "1 call in 1 h")
         await waiting
         assert clock.mono() - began > 3599
 

@@ -1,5 +1,6 @@
 """`doctor`: each finding has its grade, and what is wrong says what to do."""
 
+import errno
 import json
 import os
 import socket
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from collector.errors import NOT_YOURS
 from tests.service import service
 
 from .conftest import Run
@@ -88,6 +90,25 @@ def test_a_secret_that_everybody_can_read_is_wrong(folder: Path, run: Run, api: 
     assert findings["secret other"][0] == "look"
     assert "hunter2" not in str(findings)
     assert ("chmod 600" in findings["secret key"][1]) == (grade == "wrong")
+
+
+def test_where_this_user_may_not_go_is_a_finding_like_others(
+    folder: Path, run: Run, api: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says whose command it is, and the looks after it are made all the same."""
+    configured(folder, api)
+    is_dir = Path.is_dir
+
+    def shut(path: Path) -> bool:
+        if path == folder / "watch/posts":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", shut)
+    code, findings = found(run)
+    assert code == 1
+    assert findings["not seen"] == ("wrong", f"{folder}/watch/posts: Permission denied; {NOT_YOURS}")
+    assert {"disk", "clock", f"API 127.0.0.1:{api}"} <= set(findings)
 
 
 def test_what_lies_about_is_to_be_looked_at(folder: Path, run: Run, api: int) -> None:

@@ -1,16 +1,20 @@
 """The service as a process, and the commands that speak with it."""
 
 import json
+import os
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from collector.errors import NOT_YOURS
 from collector.host import lock
 from tests.cli.conftest import Run
 
@@ -117,6 +121,28 @@ def test_status_without_a_service_says_so_in_one_line(folder: Path, run: Run) ->
         assert (told.exit_code, told.output) == (1, f"{said}\n")
     told = run("status", "--json")
     assert (told.exit_code, json.loads(told.output)) == (1, {"error": said})
+
+
+def test_a_user_whom_the_folder_is_shut_to_is_told_who_may(folder: Path) -> None:
+    """One line that says what to do: here to a root without its privilege, in the folder of somebody else."""
+    if os.geteuid():
+        pytest.skip("only root may give its privilege up")
+    (folder / "lock").touch()
+    with (
+        closing(sqlite3.connect(folder / "collector.db")) as connection,
+        closing(socket.socket(socket.AF_UNIX)) as listening,
+    ):
+        connection.execute("CREATE TABLE jobs (key)")
+        listening.bind("control.sock")
+        for name in ("lock", "collector.db", "control.sock"):
+            os.chown(folder / name, 65534, 65534)
+            (folder / name).chmod(0o600)
+        without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", sys.executable, "-m", "collector"]
+        for words in ("status", "report 1"):
+            told = subprocess.run([*without, *words.split()], capture_output=True, text=True, check=False)
+            assert (told.returncode, told.stderr.endswith(f" is not open to this user: {NOT_YOURS}\n")) == (1, True), (
+                told
+            )
 
 
 def test_where_no_service_ever_ran_another_root_is_thought_of(folder: Path, run: Run) -> None:

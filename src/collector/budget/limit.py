@@ -96,7 +96,8 @@ class Limit:
         return cls(count, seconds, unit, at)
 
     def __str__(self) -> str:
-        return f"{self.count} {self.unit} in {quantity.spoken(self.seconds)}" + (f" {self.at}" if self.at else "")
+        unit = self.unit.removesuffix("s") if self.count == 1 else self.unit
+        return f"{self.count} {unit} in {quantity.spoken(self.seconds)}" + (f" {self.at}" if self.at else "")
 
 
 def _counted(text: str) -> tuple[int, Unit]:

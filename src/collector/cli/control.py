@@ -10,7 +10,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Any
 
 from collector.cli import option
-from collector.errors import CollectorError
+from collector.errors import NOT_YOURS, CollectorError
 from collector.host import lock
 from collector.host.address import short
 
@@ -71,6 +71,8 @@ def _ours(config: Config) -> Iterator[None]:
         yield
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise NotRunning(_nobody(config)) from error
+    except PermissionError as error:
+        raise CollectorError(f"{config.control} is not open to this user: {NOT_YOURS}") from error
     except (OSError, HTTPException) as error:
         raise CollectorError(f"no answer from {config.control}: {error or type(error).__name__}") from error
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from collector.cli import option
-from collector.errors import CollectorError, ConfigError, StoreBusy, escaped
+from collector.errors import NOT_YOURS, CollectorError, ConfigError, StoreBusy, escaped
 from collector.quantity import sized, spoken, things
 
 if TYPE_CHECKING:
@@ -53,13 +53,23 @@ def doctor(config_path: Path | None, as_json: bool) -> None:
         findings += [*_sqlite(), *_year()]
     else:
         for look in _LOOKS:
-            findings += look(config)
+            findings += _seen(look, config)
     if as_json:
         option.say(True, {"findings": [asdict(finding) for finding in findings]}, "")
     else:
         click.echo("\n".join(f"{found.grade:5}  {found.what}: {escaped(found.text)}" for found in findings))
     if any(found.grade == "wrong" for found in findings):
         raise click.exceptions.Exit(1)
+
+
+def _seen(look: Callable[[Any], Iterator[Finding]], config: Config) -> Iterator[Finding]:
+    """What a look finds, up to where this user may not go."""
+    try:
+        yield from look(config)
+    except OSError as error:
+        yield Finding("wrong", "not seen", f"{error.filename}: {error.strerror}; {NOT_YOURS}")
+    except CollectorError as error:
+        yield Finding("wrong", "not seen", str(error))
 
 
 def _configuration(config: Config) -> Iterator[Finding]:

@@ -30,7 +30,8 @@ def drain(wait: bool, config_path: Path | None, as_json: bool) -> None:
     Files stay in watch/, over restarts too, until `collector resume --all`. The service itself goes on; to stop it when
     it has nothing left to do, as before it is moved or upgraded:
 
-    collector drain --wait && sudo systemctl stop collector
+    \b
+      collector drain --wait && sudo systemctl stop collector
     """
     told = orders.ordered(config_path, "/drain")
     if wait and told["batches"]:

@@ -77,10 +77,10 @@ def cancel(batches: tuple[str, ...], source: str | None, every: bool, config_pat
 @option.config_file
 @option.as_json
 def priority(words: tuple[str, ...], source: str | None, every: bool, config_path: Path | None, as_json: bool) -> None:
-    """Let a batch go before others of its source; what follows it too.
+    """Let a batch go before others of its source.
 
-    BATCH is its number, or the name of its folder. N is a whole number: the higher goes first, all begin with 0, and
-    batches of one priority share.
+    BATCH is its number, or the name of its folder; what follows it goes with it. N is a whole number: the
+    higher goes first, all begin with 0, and batches of one priority share.
     """
     if not words or not re.fullmatch("-?[0-9]{1,6}", words[-1]):
         raise UsageError("which priority? Give a whole number of six digits at most as the last word, as 5 or -1")

@@ -10,6 +10,7 @@ import click
 
 from collector.cli import option
 from collector.errors import CollectorError, ConfigError, Problem, UsageError
+from collector.host.files import write
 from collector.quantity import things
 
 if TYPE_CHECKING:
@@ -34,10 +35,9 @@ def init(folder: Path, as_json: bool) -> None:
     try:
         for name in _FOLDERS:
             (folder / name).mkdir(parents=True, exist_ok=True)
-        with target.open("x", encoding="utf-8") as file:
-            file.write(_TEMPLATE.read_text(encoding="utf-8"))
+        write(target, _TEMPLATE.read_text(encoding="utf-8"))
     except OSError as error:
-        raise CollectorError(f"cannot write {error.filename}: {error.strerror}") from error
+        raise CollectorError(f"cannot write {error.filename or target}: {error.strerror}") from error
     facts = {"config": str(target.absolute()), "watch": str((folder / "watch").absolute())}
     text = f"wrote {target} and the folders beside it; next: put your X bearer token into {folder / 'x_bearer.txt'}"
     option.say(as_json, facts, f"{text}, then `{option.hint('check', target.absolute())}`")

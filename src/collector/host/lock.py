@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from collector.clock import stamp
-from collector.errors import CollectorError, Held
+from collector.errors import NOT_YOURS, CollectorError, Held
 
 _TRIES, _PAUSE = 3, 0.05  # `holder` takes the lock for a moment too; a start must not lose to a look
 
@@ -37,6 +37,8 @@ def holder(root: Path) -> str | None:
         fd = os.open(root / "lock", os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError as error:
+        raise CollectorError(f"{root} is not open to this user: {NOT_YOURS}") from error
     except OSError as error:
         raise CollectorError(f"cannot look at the lock {root / 'lock'}: {error.strerror}") from error
     try:
@@ -56,7 +58,7 @@ def _open(root: Path) -> int:
     except OSError as error:
         raise CollectorError(
             f"cannot use the state folder {root}: {error.strerror} ({error.filename});"
-            " make it writable for this user, or name another as `root` in the configuration"
+            f" {NOT_YOURS}, or name another folder as `root` in the configuration"
         ) from error
 
 

@@ -119,8 +119,8 @@ def books(jobs: JobCounts) -> str:
 
 
 def _in_the_air(snapshot: Snapshot) -> str:
-    calls = snapshot.calls_in_the_air
-    return f"in the air: {quantity.things(calls, 'call')} with {snapshot.jobs.running:,} IDs"
+    calls, jobs = quantity.things(snapshot.calls_in_the_air, "call"), quantity.things(snapshot.jobs.running, "ID")
+    return f"in the air: {calls}; {jobs} asked and not recorded yet"
 
 
 def _waits(snapshot: Snapshot, width: int, only: str | None = None) -> list[str]:

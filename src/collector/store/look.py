@@ -1,5 +1,6 @@
 """A look into the database of a service that may or may not run: it reads, and leaves no file behind."""
 
+import os
 import sqlite3
 import time
 from collections import Counter
@@ -11,7 +12,7 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from collector.errors import StoreBusy, StoreError
+from collector.errors import NOT_YOURS, StoreBusy, StoreError
 from collector.model import BatchId, BatchState, State
 from collector.store.batches import COLUMNS, Batch, batch_of, folder_of
 from collector.store.books import Account
@@ -232,6 +233,8 @@ def looking(path: Path) -> Iterator[Look | None]:
             known(path, version)
             yield Look(connection) if tables else None
     except sqlite3.Error as error:
+        if not os.access(path, os.R_OK):
+            raise StoreError(f"{path} is not open to this user: {NOT_YOURS}") from error
         # What is written over while it is read looks damaged.
         begun = not used and wal.exists()
         passes = begun or (getattr(error, "sqlite_errorcode", 0) & 0xFF) in PASSING
