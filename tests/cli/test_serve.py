@@ -166,6 +166,7 @@ def test_status_of_a_service_that_does_not_answer_yet_names_it(folder: Path, run
 
 def test_watching_goes_on_until_ctrl_c(folder: Path) -> None:
     """Without a terminal one plain line each time something has changed; Ctrl-C is its ordinary end."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a process inherits what its parent ignores
     with running(folder):
         command = [sys.executable, "-m", "collector", "status", "--watch"]
         with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watch:
