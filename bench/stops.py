@@ -128,6 +128,7 @@ class Run:
     def finish(self) -> None:
         """Runs until every batch has ended and is written."""
         self.start()
+        self.until_it_works()
         deadline = time.monotonic() + PATIENCE
         while self.rows("SELECT 1 FROM batches WHERE written_at IS NULL") or any(self.root.glob("watch/*/*.txt")):
             if time.monotonic() > deadline:
