@@ -12,7 +12,7 @@ from collector.admin import reply
 from collector.admin.care import Care
 from collector.admin.standing import Draining, Paused, Resumed, again, stood
 from collector.dispatch.controller import Controller, Ordered
-from collector.errors import StoreBusy
+from collector.errors import StoreBusy, shortened
 from collector.model import BatchId, SourceLive, State
 from collector.reload import Reloaded
 from collector.store.actions import Target
@@ -156,7 +156,8 @@ class Orders:
 
     def _no_batch(self, request: web.Request) -> web.Response:
         there = [known.folder for known in self.batches.known(MOST_NAMED)]
-        why = f"no batch {request.match_info['batch']!r}; the latest there are: {', '.join(there) or 'none'}"
+        asked, latest = shortened(request.match_info["batch"]), ", ".join(map(shortened, there)) or "none"
+        why = f"no batch {asked!r}; the latest there are: {latest}"
         return reply.json({"error": why, "batches": there}, 404)
 
 

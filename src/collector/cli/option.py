@@ -50,7 +50,10 @@ def find(given: Path | None) -> Path:
         if Path(place).exists():
             return Path(place).absolute()
     expected = f"a configuration at {' or '.join(PLACES)}; `collector init` writes one"
-    raise ConfigError("no configuration", [Problem("--config", "(not given)", expected)])
+    text = (
+        f"there is no configuration at {' or '.join(PLACES)}: `collector init` writes one, --config FILE names another"
+    )
+    raise ConfigError("no configuration", [Problem("--config", "(not given)", expected)], text)
 
 
 def load(config_path: Path | None, *, secrets: bool = True) -> Config:
