@@ -191,6 +191,14 @@ def test_an_error_in_the_middle_is_no_line_among_the_items(home: Path) -> None:
     assert (done.returncode, json.loads(done.stderr)) == (1, {"error": why})
 
 
+def test_an_answer_that_nobody_can_be_given_is_told_beside(home: Path) -> None:
+    """Without a traceback, and what was done is done."""
+    command = f"{sys.executable} -m collector check --json > /dev/full"
+    done = subprocess.run(["bash", "-c", command], cwd=home, capture_output=True, text=True, check=False)
+    why = "it was done, but standard output cannot be written: No space left on device"
+    assert (done.returncode, json.loads(done.stderr)) == (1, {"error": why})
+
+
 def test_long_names_are_told_by_their_beginnings(home: Path, run: Run) -> None:
     """The number that each begins with is enough."""
     told = run("export", "n" * 190)

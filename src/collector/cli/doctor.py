@@ -16,8 +16,6 @@ import click
 
 from collector.cli import option
 from collector.errors import CollectorError, ConfigError, StoreBusy, escaped
-from collector.host.disk import room_of
-from collector.model import Space
 from collector.quantity import sized, spoken, things
 
 if TYPE_CHECKING:
@@ -138,6 +136,9 @@ def _writable(what: str, folder: Path) -> Finding:
 
 
 def _disk(config: Config) -> Iterator[Finding]:
+    from collector.host.disk import room_of
+    from collector.model import Space
+
     there = next(folder for folder in (config.root, *config.root.parents) if folder.exists())
     free, floor = shutil.disk_usage(there).free, config.service.min_free
     database = config.database
