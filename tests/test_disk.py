@@ -19,17 +19,17 @@ from . import service as services
 from .service import Service
 
 BIG = "x" * 20_000
-IDS = [str(1_500_000_000_000_000_000 + n) for n in range(2_400)]
+IDS = [str(1_500_000_000_000_000_000 + n) for n in range(1_200)]
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    """A state folder of 48 MB."""
+    """A state folder of 32 MB."""
     if os.geteuid():
         pytest.skip("only root may mount a file system of its own")
     state = tmp_path / "state"
     state.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48M", "tmpfs", state], check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32M", "tmpfs", state], check=False)
     if mounted.returncode:
         pytest.skip("this machine lets even root mount nothing")
     yield state
@@ -58,9 +58,9 @@ async def big_answers(asked: Counter[str]) -> AsyncIterator[str]:
 
 
 def declare(run: Service, url: str, min_free: str) -> None:
-    """A source that brings 10 MB a second, over a disk with a floor."""
+    """A source that brings up to 20 MB a second, over a disk with a floor."""
     service, _, _ = run.config.read_text().replace("20MB", min_free).partition("[source.posts]")
-    run.config.write_text(f'{service}[source.posts]\nurl = "{url}/{{id}}"\nlimit = ["500/1s"]\n')
+    run.config.write_text(f'{service}[source.posts]\nurl = "{url}/{{id}}"\nlimit = ["1000/1s"]\n')
 
 
 @pytest.mark.timeout(30)

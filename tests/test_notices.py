@@ -15,8 +15,13 @@ import pytest
 from aiohttp import web
 
 from collector.clock import Clock
+from collector.model import Live, Trouble
+from collector.output.notifier import Notifier
+from collector.output.status import snapshot
 from collector.rehearsal.api import Settings, StandIn
 from collector.rehearsal.posts import NO_FAULTS
+from collector.sources.http import Client
+from collector.sources.notify import Notify
 from collector.store import store as stores
 
 from .service import Service, service
@@ -82,54 +87,58 @@ async def started(run: Service) -> None:
     await until(run, "ready")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(30)
 async def test_each_kind_is_told_once_over_a_kill_and_a_restart(tmp_path: Path) -> None:
-    """A batch taken in and its end, a trouble, a disk that cannot be written, a source that stopped."""
+    """A batch taken in and its end, a trouble, a source that stopped."""
+    (tmp_path / "ends.py").write_text(
+        "import collector\ndef look(work):\n    raise collector.StopSource('no credit')\n"
+    )
     async with StandIn(QUICK) as api, webhook() as hook:
-        with service(tmp_path, api.url, more="pack = 5") as run:
+        with service(tmp_path, api.url, more='pack = 5\n[source.ends]\ncall = "ends:look"') as run:
             notifying(run, f'{{ url = "{hook.url}" }}')
-            await started(run)
             run.drop("ids.txt", IDS)
-            assert await hook.until(2) == ["taken_in", "finished"]
-            assert "40 lines = 40 IDs + 0 repeats + 0 refused" in hook.got[0]["text"]
-            assert hook.got[1]["text"] == (
-                'Batch 1 "ids" (posts) has finished: 40 IDs = 40 found + 0 gone + 0 invalid + 0 failed + 0 cancelled.'
-                " See batches/0001-ids/report.md."
-            )
+            (run.root / "watch/ends").mkdir()
+            (run.root / "watch/ends/last.txt").write_text("7\n")
             (run.root / "watch/cat.txt").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" * 99)
-            assert (await hook.until(3))[2:] == ["trouble"]
-            api.answering.clear()
-            run.drop("more.txt", [f"{key}0" for key in IDS[:5]])
-            assert (await hook.until(4))[3:] == ["taken_in"]
-            while run.rows("SELECT told FROM batches WHERE id = 2") != [("in",)]:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-            with closing(sqlite3.connect(run.root / "collector.db", isolation_level=None)) as other:
-                other.execute("BEGIN IMMEDIATE")
-                api.answering.set()
-                assert (await hook.until(5))[4:] == ["disk"]
-                other.execute("ROLLBACK")
-            assert (await hook.until(6))[5:] == ["finished"]
-            api.credits_depleted = True
-            run.drop("last.txt", [f"{key}1" for key in IDS[:5]])
-            assert sorted((await hook.until(8))[6:]) == ["stopped", "taken_in"]
-            while run.rows("SELECT value LIKE '%stopped posts%null}}' FROM meta WHERE key = 'notices'") != [(1,)]:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+            await started(run)
+            for _ in range(5):
+                await until(run, "notice_sent")
+            texts = [one["text"] for one in hook.got]
+            assert any("(posts) was taken in: 40 lines = 40 IDs + 0 repeats + 0 refused." in text for text in texts)
+            assert any(text.startswith("Source ends has stopped: ") for text in texts)
+            [finished] = [one for one in hook.got if one["kind"] == "finished"]
+            assert finished["text"] == (
+                f'Batch {finished["batch"]} "ids" (posts) has finished: 40 IDs = 40 found + 0 gone + 0 invalid'
+                f" + 0 failed + 0 cancelled. See {finished['folder']}report.md."
+            )
             run.kill()
             await started(run)
             await until(run, "source_stopped")
             run.terminate()
             assert await asyncio.to_thread(run.ended) == 0
-            assert Counter(one["kind"] for one in hook.got) == {
-                "taken_in": 3,
-                "finished": 2,
-                "trouble": 1,
-                "disk": 1,
-                "stopped": 1,
-            }
+            kinds = {"taken_in": 2, "finished": 1, "trouble": 1, "stopped": 1}
+            assert Counter(one["kind"] for one in hook.got) == kinds
 
 
-@pytest.mark.slow
+async def test_that_nothing_can_be_written_is_told_though_it_cannot_be_noted(tmp_path: Path) -> None:
+    """And once only: it is noted when that is over."""
+    full = Trouble("disk", "database or disk is full", str(tmp_path), 1.0)
+    async with webhook() as hook, stores.opened(tmp_path / "collector.db", Clock()) as store, Client() as client:
+        live = Live("degraded", 0, {}, (), {}, {}, troubles=(full,))
+        notifier = Notifier(store, lambda: snapshot(store, live, {}, 0.0, Clock()), client, Clock())
+        notifier.reconfigure(Notify(url=hook.url), {})
+        await notifier.begin()
+        with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            async with asyncio.TaskGroup() as group:
+                group.create_task(notifier.run())
+                assert await hook.until(1) == ["disk"]
+                other.execute("ROLLBACK")
+                notifier.stop()
+        assert len(hook.got) == 1
+        assert '"owed":null' in (await store.notices.load() or "")
+
+
 @pytest.mark.timeout(30)
 async def test_a_finished_batch_that_could_not_be_told_is_told_after_a_kill(tmp_path: Path) -> None:
     """Redirects are refusals; the trouble is in status, and one line of the log; a reload leads elsewhere at once."""
@@ -166,7 +175,6 @@ async def test_a_finished_batch_that_could_not_be_told_is_told_after_a_kill(tmp_
             assert (hook.paths[-1], hook.headers[-1]) == ("/services/b", "T0/B0")
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(30)
 async def test_a_webhook_that_hangs_delays_neither_the_work_nor_a_stop(tmp_path: Path) -> None:
     """The batch is worked off meanwhile, and a stop gives up on it after two seconds."""

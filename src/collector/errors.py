@@ -21,12 +21,14 @@ from types import MappingProxyType
 
 # Behind what this user may not use.
 NOT_YOURS = "run this as the service's user or root, or join its group"
+_LONGEST = 60  # characters of a name
 
 
 class CollectorError(Exception):
     """An error whose text is meant to be read by an operator; `facts` are for programs, beside the text."""
 
     facts: Mapping[str, object] = MappingProxyType({})
+    beside = False  # on standard error for programs too, since results go out on standard output
 
 
 class UsageError(CollectorError):
@@ -50,14 +52,19 @@ def escaped(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-class ConfigError(UsageError):
-    """A configuration with its problems, all of them."""
+def shortened(text: str) -> str:
+    """A name as a message holds it: a long one by its beginning."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
-    def __init__(self, where: str, problems: list[Problem]) -> None:
+
+class ConfigError(UsageError):
+    """A configuration with its problems, all of them; `text` says it where there is no file to name."""
+
+    def __init__(self, where: str, problems: list[Problem], text: str = "") -> None:
         self.where, self.problems = where, problems
         plural = "problem" if len(problems) == 1 else "problems"
         lines = "\n".join(f"  {problem}" for problem in problems)
-        super().__init__(f"{where}: {len(problems)} {plural}\n{lines}")
+        super().__init__(text or f"{where}: {len(problems)} {plural}\n{lines}")
         self.facts = {"config": where, "problems": [asdict(problem) for problem in problems]}
 
 

@@ -31,10 +31,12 @@ def offered(folder: Path, *words: str) -> list[str]:
 
 
 def test_batches_sources_and_presets_are_completed(folder: Path) -> None:
-    """The latest batch first; one whose name a shell would take apart by its number."""
+    """The latest batch first; one whose name a shell would take apart by its number, and no such source."""
     for name in ("0001-ids", "0002-my ids; $(x)", "0010-more", ".hidden"):
         (folder / "batches" / name).mkdir(parents=True)
     assert offered(folder, "pause", "00") == ["0010-more", "0002", "0001-ids"]
+    with (folder / "collector.toml").open("a") as config:
+        config.write('[source."users$(x)"]\n[source."users;x"]\n')
     assert offered(folder, "retry", "--source", "u") == ["users"]
     assert offered(folder, "sources", "") == list(shipped())
 

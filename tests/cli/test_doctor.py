@@ -3,15 +3,18 @@
 import errno
 import json
 import os
+import shutil
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from collector.errors import NOT_YOURS
+from collector.store.database import OURS
 from tests.service import service
 
 from .conftest import Run
@@ -153,3 +156,16 @@ def test_a_running_service_is_well(tmp_path: Path, run: Run) -> None:
         served.until("ready")
         grade, text = found(run, "--config", str(served.config))[1]["service"]
         assert (grade, f"process {served.process.pid} " in text) == ("ok", True)
+
+
+def test_room_inside_the_database_counts_as_for_the_service(folder: Path, run: Run, api: int) -> None:
+    """After a prune the file is as large as before, and the service goes on."""
+    with closing(sqlite3.connect(folder / "collector.db", isolation_level=None)) as db:
+        db.executescript(f"PRAGMA application_id = {OURS}; CREATE TABLE a (x); CREATE TABLE b (x);")
+        db.execute("INSERT INTO b VALUES (zeroblob(3000000))")
+        db.execute("DROP TABLE b")
+    free = shutil.disk_usage(folder).free
+    configured(folder, api, f'[service]\nmin_free = "{free // 10**6 + 10**6}MB"')
+    grade, text = found(run)[1]["disk"]
+    assert grade == "wrong"
+    assert " MB, 3.01 MB of it unused; with less than `min_free`" in text

@@ -183,6 +183,28 @@ def test_a_place_that_cannot_be_written_is_told(home: Path, run: Run) -> None:
     assert told.output.startswith(f"cannot write {home}/nowhere/x.csv: No such file or directory")
 
 
+def test_an_error_in_the_middle_is_no_line_among_the_items(home: Path) -> None:
+    """A program that reads them line by line would take it for one."""
+    command = f"{sys.executable} -m collector export 1 --json > /dev/full"
+    done = subprocess.run(["bash", "-c", command], cwd=home, capture_output=True, text=True, check=False)
+    why = "cannot write standard output: No space left on device; nothing else was changed"
+    assert (done.returncode, json.loads(done.stderr)) == (1, {"error": why})
+
+
+def test_an_answer_that_nobody_can_be_given_is_told_beside(home: Path) -> None:
+    """Without a traceback, and what was done is done."""
+    command = f"{sys.executable} -m collector check --json > /dev/full"
+    done = subprocess.run(["bash", "-c", command], cwd=home, capture_output=True, text=True, check=False)
+    why = "it was done, but standard output cannot be written: No space left on device"
+    assert (done.returncode, json.loads(done.stderr)) == (1, {"error": why})
+
+
+def test_long_names_are_told_by_their_beginnings(home: Path, run: Run) -> None:
+    """The number that each begins with is enough."""
+    told = run("export", "n" * 190)
+    assert told.output.startswith(f"no batch '{'n' * 60}…'; give its number")
+
+
 def test_a_folder_as_the_shell_completes_it_names_the_batch(home: Path, run: Run) -> None:
     """With what leads to it and a slash behind it."""
     assert run("export", "batches/0003-of users/", "--output", "x").exit_code == 0

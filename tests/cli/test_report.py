@@ -14,7 +14,12 @@ def test_a_batch_is_reported_while_it_goes_on_and_when_it_has_ended(tmp_path: Pa
         config = ("--config", str(service.config))
         told = run("report", "1", *config)
         assert told.exit_code == 0
-        for line in ("# Collection report: ids", "| open | 10 |", "- 10 IDs not answered yet (open)."):
+        for line in (
+            "# Collection report: ids",
+            "| open | 10 |",
+            "- 10 IDs not answered yet (open).",
+            "None has ended so as yet.",
+        ):
             assert line in told.stdout.splitlines()
         assert " on with collector " in told.stdout
         assert "10 (100.0%) are not answered yet." in told.stdout

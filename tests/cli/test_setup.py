@@ -108,6 +108,23 @@ def test_check_shows_sources_limits_and_folders(folder: Path, run: Run) -> None:
     assert (facts["ok"], facts["root"], list(facts["sources"])) == (True, str(folder), ["a"])
 
 
+@pytest.mark.parametrize(
+    ("notify", "shown"),
+    [
+        ('{ url = "https://hooks.example.org/T0/B0" }', "https://hooks.example.org/…"),
+        ('{ command = ["tell", "s3cret"], on = ["disk", "finished"] }', "the command tell, only disk, finished"),
+    ],
+)
+def test_check_shows_where_notices_go_without_what_may_be_a_secret(
+    folder: Path, run: Run, notify: str, shown: str
+) -> None:
+    """An address often holds one."""
+    config = folder / "collector.toml"
+    config.write_text(f"[service]\nnotify = {notify}\n{config.read_text()}")
+    assert run("check").output.splitlines()[-1] == f"  notices: {shown}"
+    assert json.loads(run("check", "--json").output)["notify"] == shown.partition(",")[0]
+
+
 SHARED = """
 [secret]
 one = { env = "PLAN_ONE" }
@@ -180,4 +197,7 @@ def test_without_a_configuration_the_way_to_one_is_told(empty: Path, run: Run) -
     for words in (["check"], ["run"], ["status"], ["add", "x"]):
         told = run(*words)
         assert told.exit_code == 2
-        assert "`collector init` writes one" in told.output
+        assert told.output == (
+            "there is no configuration at collector.toml or /etc/collector/collector.toml: `collector init` writes one,"
+            " --config FILE names another\n"
+        )

@@ -65,6 +65,20 @@ async def test_below_the_floor_everybody_waits_until_there_is_room(database: Pat
     assert disk.space.database == database.stat().st_size
 
 
+async def test_the_less_there_is_above_the_floor_the_sooner_it_looks_again(database: Path) -> None:
+    """A function without a limit brings tens of MB a second; below the floor nothing does."""
+    disk = Disk(database, 0, nothing_inside, Clock())
+    await disk.look()
+    assert disk.pause() == 1.0
+    assert disk.space.free
+    disk.reconfigure(disk.space.free - 20_000_000)
+    assert disk.pause() == pytest.approx(0.1)
+    disk.reconfigure(disk.space.free)
+    assert disk.pause() == 0.05
+    disk.reconfigure(2 * disk.space.free)
+    assert disk.pause() == 1.0
+
+
 async def test_what_a_prune_has_left_inside_the_database_is_room(database: Path) -> None:
     """The file keeps its size, so without this nothing would go on after a prune."""
 

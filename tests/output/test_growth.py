@@ -19,6 +19,7 @@ def test_what_will_not_fit_is_told_before_it_pauses() -> None:
     """What is there, what will be, what is free and what is to stay so."""
     assert shortage(SPACE, 10**9, None) is None
     assert shortage(SPACE, 10**9, 52 * 10**8) is None
+    assert shortage(SPACE, 6 * 10**9, 54 * 10**8) is None  # it pauses already, which is told by itself
     assert shortage(SPACE, 10**9, 54 * 10**8) == (
         "collector.db has 1.2 GB and will have about 5.4 GB when all that is open is done; 5 GB are free in /data and"
         " 1 GB of them are kept free (min_free): make room before it pauses"

@@ -12,7 +12,7 @@ from collector.admin import reply
 from collector.admin.care import Care
 from collector.admin.standing import Draining, Paused, Resumed, again, stood
 from collector.dispatch.controller import Controller, Ordered
-from collector.errors import StoreBusy
+from collector.errors import StoreBusy, shortened
 from collector.model import BatchId, SourceLive, State
 from collector.reload import Reloaded
 from collector.store.actions import Target
@@ -167,8 +167,8 @@ class Orders:
 def no_batch(batches: Controller, request: web.Request) -> web.Response:
     """A 404 that names the latest there are."""
     there = [known.folder for known in batches.known(MOST_NAMED)]
-    why = f"no batch {request.match_info['batch']!r}; the latest there are: {', '.join(there) or 'none'}"
-    return reply.json({"error": why, "batches": there}, 404)
+    asked, latest = shortened(request.match_info["batch"]), ", ".join(map(shortened, there)) or "none"
+    return reply.json({"error": f"no batch {asked!r}; the latest there are: {latest}", "batches": there}, 404)
 
 
 def _choice(states: Sequence[str], reason: str | None) -> Choice | None:

@@ -61,9 +61,8 @@ def _silent(words: Callable[[click.Context], Iterable[str]]) -> Words:
 
 @_silent
 def sources(context: click.Context) -> Iterable[str]:
-    """The sources of the configuration."""
-    declared: dict[str, Any] = _configured(context)[1]["source"]
-    return declared
+    """The sources of the configuration; nobody has checked their names."""
+    return [name for name in _configured(context)[1]["source"] if _PLAIN.fullmatch(name)]
 
 
 @_silent

@@ -7,6 +7,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -145,21 +146,35 @@ def _writable(what: str, folder: Path) -> Finding:
 
 
 def _disk(config: Config) -> Iterator[Finding]:
+    from collector.host.disk import room_of
+    from collector.model import Space
+
     there = next(folder for folder in (config.root, *config.root.parents) if folder.exists())
     free, floor = shutil.disk_usage(there).free, config.service.min_free
     database = config.database
     size = database.stat().st_size if database.exists() else 0
-    text = f"{sized(free)} are free in {there}, collector.db has {sized(size)}"
-    if free < floor:
+    spare = _spare(config) if free < floor else 0
+    inside = f", {sized(spare)} of it unused" if spare else ""
+    text = f"{sized(free)} are free in {there}, collector.db has {sized(size)}{inside}"
+    if room_of(Space(str(there), free, spare)) < floor:
         least = f"with less than `min_free`, {sized(floor)}, nothing is asked"
         yield Finding("wrong", "disk", f"{text}; {least}: make room, as by `collector prune`, or lower it")
-    elif (then := _forecast(config)) and then - size > free - floor:
+    elif (then := _forecast(config)) and then - size > max(free - floor, 0):
         grown = f"it will have about {sized(then)} when all that is open is done, and that does not fit"
         yield Finding("look", "disk", f"{text}; {grown}: make room before it pauses")
     elif free < max(_LITTLE, size):
         yield Finding("look", "disk", f"{text}: make room, a backup and large results want as much again")
     else:
         yield Finding("ok", "disk", text)
+
+
+def _spare(config: Config) -> int:
+    """Bytes inside the database that what was removed has left; 0 where nobody can look."""
+    from collector.store.look import looking
+
+    with suppress(CollectorError), looking(config.database) as look:
+        return look.spare() if look else 0
+    return 0
 
 
 def _forecast(config: Config) -> int | None:

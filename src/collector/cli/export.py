@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from collector.cli import option
-from collector.errors import CollectorError, UsageError
+from collector.errors import CollectorError, UsageError, shortened
 from collector.quantity import things
 
 if TYPE_CHECKING:
@@ -78,8 +78,10 @@ def known(config: Config, text: str) -> BatchSeen:
 
     found, folders = seen(config.database, look_up)
     if found is None or ("-" in name and name != found.folder):
-        latest = ", ".join(folders) or "none"
-        raise UsageError(f"no batch {text!r}; give its number or the name of its folder (the latest: {latest})")
+        latest = ", ".join(map(shortened, folders)) or "none"
+        raise UsageError(
+            f"no batch {shortened(text)!r}; give its number or the name of its folder (the latest: {latest})"
+        )
     return found
 
 
@@ -115,7 +117,12 @@ def _written(target: Path | None) -> Iterator[Add]:
         raise
     except OSError as error:
         where = "standard output" if target is None else str(target)
-        raise CollectorError(f"cannot write {where}: {error.strerror or error}; nothing else was changed") from error
+        failed = CollectorError(f"cannot write {where}: {error.strerror or error}; nothing else was changed")
+        failed.beside = target is None
+        raise failed from error
+    except CollectorError as error:
+        error.beside = target is None
+        raise
 
 
 def _items(config: Config, known: BatchSeen, table: Table | None, add: Add) -> int:

@@ -45,6 +45,7 @@ class _Failed(click.ClickException):
 
     exit_code = 1
     facts: Mapping[str, object] = MappingProxyType({})
+    beside = False
 
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(self.message, file=file, err=file is None, nl=bool(self.message))
@@ -88,14 +89,14 @@ class _Commands(click.Group):
 
 @contextmanager
 def _told(as_json: bool) -> Iterator[None]:
-    """An error is the one JSON document on standard output where that is asked for."""
+    """An error is the one JSON document on standard output, or beside it, where that is asked for."""
     try:
         yield
     except click.ClickException as error:
         if not as_json:
             raise
         facts = {"error": error.format_message(), **getattr(error, "facts", {})}
-        click.echo(json.dumps(facts, ensure_ascii=False))
+        click.echo(json.dumps(facts, ensure_ascii=False), err=getattr(error, "beside", False))
         raise click.exceptions.Exit(error.exit_code) from error
 
 
@@ -112,7 +113,7 @@ def _end(error: Exception) -> NoReturn:
     if isinstance(first, CollectorError):
         kind = _Misused if isinstance(first, UsageError) else _Failed
         failed = kind(str(first))
-        failed.facts = first.facts
+        failed.facts, failed.beside = first.facts, first.beside
         raise failed from error
     text = f"{type(first).__name__}: {first}; this is a fault of collector"
     if os.environ.get("COLLECTOR_DEBUG") == "1":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from collector.cli import complete
-from collector.errors import ConfigError, Problem, UsageError
+from collector.errors import CollectorError, ConfigError, Problem, UsageError
 
 if TYPE_CHECKING:
     from collector.config import Config
@@ -50,7 +50,10 @@ def find(given: Path | None) -> Path:
         if Path(place).exists():
             return Path(place).absolute()
     expected = f"a configuration at {' or '.join(PLACES)}; `collector init` writes one"
-    raise ConfigError("no configuration", [Problem("--config", "(not given)", expected)])
+    text = (
+        f"there is no configuration at {' or '.join(PLACES)}: `collector init` writes one, --config FILE names another"
+    )
+    raise ConfigError("no configuration", [Problem("--config", "(not given)", expected)], text)
 
 
 def load(config_path: Path | None, *, secrets: bool = True) -> Config:
@@ -81,7 +84,14 @@ def column(given: str | None) -> str | int | None:
 
 def say(as_json: bool, facts: dict[str, Any], text: str, *, beside: bool = False) -> None:
     """What a command did: the facts for a program, else the text; on standard error where its results go out."""
-    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else text, err=beside)
+    try:
+        click.echo(json.dumps(facts, ensure_ascii=False) if as_json else text, err=beside)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        failed = CollectorError(f"it was done, but standard output cannot be written: {error.strerror or error}")
+        failed.beside = True
+        raise failed from error
 
 
 def near(path: Path) -> str:

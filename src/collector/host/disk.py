@@ -1,4 +1,4 @@
-"""How much room the disk has: looked at every second, so that the service pauses before the disk is full."""
+"""How much room the disk has: looked at often enough that the service pauses before the disk is full."""
 
 import asyncio
 import os
@@ -14,7 +14,9 @@ from collector.errors import StoreBusy
 from collector.host import thread
 from collector.model import Space, Trouble
 
-EVERY = 1.0  # seconds; at 20 MB/s, which is more than the service has ever written, 20 MB
+EVERY = 1.0  # seconds between two looks
+SOONEST = 0.05  # and as many where the floor is near
+FASTEST = 200_000_000  # bytes a second that functions without a limit may bring, each of them written twice
 MORE = 1.1  # times the floor is what has to be free before it goes on
 
 MOST_WAL = 64_000_000  # bytes; the service itself stays below
@@ -63,7 +65,12 @@ class Disk:
         """Looks until it is cancelled."""
         while True:
             await self.look()
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(self.pause())
+
+    def pause(self) -> float:
+        """Seconds to the next look: the sooner the less there is above the floor."""
+        above = room_of(self.space) - self._floor
+        return EVERY if self.room.trouble or not self._floor else min(max(above / FASTEST, SOONEST), EVERY)
 
     async def look(self) -> None:
         """One look. What cannot be looked at is as it was: whoever writes there will say what is wrong."""

@@ -34,8 +34,8 @@ def _stored(tally: Tally) -> float:
 
 
 def shortage(space: Space, floor: int, size: int | None) -> str | None:
-    """Why the database will not fit, in plain words; None where it will, or nobody can tell."""
-    if size is None or space.free is None or size - space.database <= max(space.free - floor, 0):
+    """Why the database will not fit, in plain words; None where it will, nobody can tell, or it pauses already."""
+    if size is None or space.free is None or not 0 <= space.free - floor < size - space.database:
         return None
     return (
         f"collector.db has {quantity.sized(space.database)} and will have about {quantity.sized(size)} when all that is"

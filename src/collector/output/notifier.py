@@ -23,7 +23,7 @@ from collector.sources.notify import Kind, Notify
 from collector.store.batches import TAKEN_IN
 from collector.store.store import Store
 
-EVERY = 2.0  # seconds from one look to the next
+EVERY = 1.0  # seconds from one look to the next
 WEBHOOK, COMMAND = 10.0, 30.0  # seconds that a message may take
 FIRST_WAIT, LONGEST_WAIT = 2.0, 600.0  # seconds between tries
 MOST_AT_ONCE = 10_000  # batches in one message, since they are noted in one commit
@@ -125,7 +125,7 @@ class Notifier:
             if not await self._sent(sent):
                 return False
             self._told = {**self._told, key: Told(at, self._told[key].lasts)}
-            await self._note()
+            await self._note(sent)
             return True
         for kind, pace in self._paces.items():
             owed_ones = self._owed(kind)
@@ -135,14 +135,15 @@ class Notifier:
 
     async def _tell_batches(self, kind: Kind, marks: Mapping[BatchId, str], pace: Pace) -> bool:
         books = [(self._store.batches.get(batch), self._store.books.of(batch)) for batch in marks]
-        if not await self._sent(notice.of_batches(kind, books, self._clock.wall())):
+        sent = notice.of_batches(kind, books, self._clock.wall())
+        if not await self._sent(sent):
             return False
         pace.told(len(marks), self._clock.mono())
         self._marks.update(marks)
-        await self._note()
+        await self._note(sent)
         return True
 
-    async def _note(self) -> None:
+    async def _note(self, sent: Notice | None = None) -> None:
         """What was told, durably; a store that is busy is tried again at the next look."""
         assert self._told is not None
         with suppress(StoreBusy):
@@ -152,6 +153,8 @@ class Notifier:
             if self._marks:
                 await self._store.notices.told(self._marks)
                 self._marks = {}
+        if sent:
+            log.info("notice_sent", kind=sent.kind, text=sent.text)
 
     async def _sent(self, one: Notice) -> bool:
         notify = self._notify
@@ -164,7 +167,6 @@ class Notifier:
             return False
         if self._trouble:
             log.warning("notices_sent_again", to=str(notify))
-        log.info("notice_sent", kind=one.kind, text=one.text)
         self._tries, self._trouble = 0, None
         return True
 

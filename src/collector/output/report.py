@@ -96,7 +96,11 @@ def _reasons(account: Account) -> list[str]:
         for (at, reason), jobs in sorted(account.reasons.items(), key=lambda entry: (-entry[1], entry[0]))
         if at is state
     ]
-    return _table(("state", "reason", "IDs"), rows) if rows else ["Every ID was found." if account.total else "No ID."]
+    if rows:
+        return _table(("state", "reason", "IDs"), rows)
+    if account.open:
+        return ["None has ended so as yet."]
+    return ["Every ID was found." if account.total else "No ID."]
 
 
 def _input(batch: Batch, account: Account) -> list[str]:

@@ -62,6 +62,13 @@ class Look:
         [(version,)] = self._connection.execute("PRAGMA user_version")
         return int(version)
 
+    def spare(self) -> int:
+        """Bytes inside the file that what was removed has left."""
+        [(spare,)] = self._connection.execute(
+            "SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size"
+        )
+        return int(spare)
+
     def open_jobs(self, source: str) -> int:
         """Jobs of a source that are still owed, by the books."""
         [(jobs,)] = self._connection.execute(
