@@ -35,6 +35,7 @@ class Seldom(logging.StreamHandler[TextIO]):
         self._clock = clock
         self._kinds: dict[Hashable, _Kind] = {}
         self._due = float("inf")  # when the first of what is held may go
+        self._timer: asyncio.TimerHandle | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes it, or holds it back. The lock of the handler is held."""
@@ -66,10 +67,14 @@ class Seldom(logging.StreamHandler[TextIO]):
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return
-        loop.call_later(max(seconds, 0.0), self._come_back)
+        if self._timer:
+            self._timer.cancel()
+        self._timer = loop.call_later(max(seconds, 0.0), self._come_back)
 
     def _come_back(self) -> None:
         self._let_go_locked(self._clock())
+        if self._due < float("inf"):  # others are held for longer
+            self._later(self._due - self._clock())
 
     def _let_go_locked(self, now: float) -> None:
         self.acquire()
