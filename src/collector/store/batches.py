@@ -100,6 +100,7 @@ class Batches:
         before = self._known.get(batch.id)
         self._items[batch.source] += batch.items - (before.items if before else 0)
         self._known[batch.id] = batch
+        self._books.belongs(batch.id, batch.source)
         if batch.parent is not None:
             self._children[batch.parent].setdefault(batch.id)
         if batch.finished_at is None:
@@ -297,6 +298,7 @@ class Batches:
     def drop(self, batch: BatchId) -> None:
         """The mirror follows a committed removal."""
         gone = self._known.pop(batch)
+        self._books.drop(batch)
         self._items[gone.source] -= gone.items
         for place in (self._ongoing, self._ended, self._unwritten, self._untold, self._children):
             place.pop(batch, None)
