@@ -129,6 +129,32 @@ async def test_what_cannot_be_taken_in_is_told_and_leaves_nothing(
         assert left(house) == []
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"--b\r\n[]--b--\r\n",
+        b"--b\r\nContent-Disposition: form-data\r\n\r\n1\r\n--b--\r\n",
+        b"--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\n1\r\n--c--\r\n--b--\r\n",
+        b"--b\r\n" + b"X: " + b"x" * 100_000 + b"\r\n\r\n1\r\n--b--\r\n",
+        b'--b\r\nContent-Disposition: form-data; name="then"\r\n\r\nx\r\n' * 1_000 + b"--b--\r\n",
+        b'--b\r\nContent-Disposition: form-data; name="ids"\r\n\r\n1\r\n' * 1_000 + b"--b--\r\n",
+        b'--b\r\nContent-Disposition: form-data; name="name"\r\n\r\n../x\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="ids"\r\n\r\n1\r\n--b--\r\n',
+        b'--b\r\nContent-Disposition: form-data; name="ids"; filename="..\x01"\r\n\r\n1\r\n--b--\r\n',
+    ],
+    ids=lambda body: body[:30].decode(),
+)
+async def test_a_form_that_is_none_is_the_senders_fault(tmp_path: Path, body: bytes) -> None:
+    """Whatever is wrong with it: 400, no batch, no file."""
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    async with receiving(tmp_path) as (house, session):
+        status, told = await sent(session, "/batches?source=posts", data=body, headers=kind)
+        assert status == 400, told
+        assert house.store.batches.all() == []
+        assert left(house) == []
+
+
 @pytest.mark.parametrize("form", [False, True])
 async def test_an_upload_that_is_cut_off_leaves_nothing(tmp_path: Path, form: bool) -> None:
     """Less came than was announced, or a form without its end: no batch of the half."""

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import msgspec
 from aiohttp import BodyPartReader, hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from collector.admin import reply
 from collector.admin.batches import Batches
@@ -158,7 +159,7 @@ async def _of_form(request: web.Request, part: Part, fields: dict[str, list[str]
                 fields[field.name].append(await _text(field))
             else:
                 raise UsageError(f"a form has file or ids, and {', '.join(_FIELDS)}; not {field.name!r}")
-    except (ValueError, AssertionError, RuntimeError) as error:
+    except (ValueError, AssertionError, RuntimeError, HttpProcessingError) as error:
         raise UsageError("the form is broken or was cut off: nothing was taken in") from error
     if len(sizes) != 1:
         raise UsageError("a form has a file, or IDs in `ids`, and only one of them; nothing was taken in")
