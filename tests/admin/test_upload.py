@@ -22,6 +22,7 @@ from collector.admin.upload import Uploads
 from collector.clock import Clock
 from collector.dispatch.controller import Controller
 from collector.host.files import Part
+from collector.intake import place
 from collector.model import BatchId, BatchState, State
 from collector.output.health import Health
 from collector.output.status import snapshot
@@ -227,17 +228,20 @@ def total(house: House) -> int:
     return snapshot(house.store, LIVE, house.config.sources, 0.0, house.clock).jobs.total
 
 
-async def test_what_a_kill_left_of_an_upload_is_taken_in_or_removed(tmp_path: Path) -> None:
+async def test_what_a_kill_left_of_an_upload_is_taken_in_or_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With its batch it is loaded at the next start; without one it is gone."""
     async with receiving(tmp_path) as (house, _):
-        place = house.config.batches / f"{upload.PREFIX}abc"
-        place.write_bytes(IDS)
-        house.loader._move = lambda *_: place  # type: ignore[method-assign] # as if it were killed before step two
-        await house.loader.receive(place, "posts", "march.csv", column=None, follow=(), hold=False)
+        there = house.config.batches / f"{upload.PREFIX}abc"
+        there.write_bytes(IDS)
+        with monkeypatch.context() as patch:
+            patch.setattr(place, "move", lambda *_: there)  # as if it were killed before step two
+            await house.loader.receive(there, "posts", "march.csv", column=None, follow=(), hold=False)
         half = house.config.batches / f".{upload.PREFIX}def.part"
         half.write_bytes(IDS)
     async with receiving(tmp_path) as (house, _):
-        assert left(house) in ([place.name], [])
+        assert left(house) in ([there.name], [])
         house.watcher.load_now()
         await house.loader.loaded(BatchId(1))
         batch = house.store.batches.get(BatchId(1))
