@@ -2,7 +2,7 @@
 
     python -m bench.status [--seconds 6] [--rounds 3] [--connections 24] [--batches 50] [--path /status]
 
-wrk (Debian: wrk) asks over kept connections, first with a pause of 20 ms in each, about 1,000 times a second in all,
+wrk (Debian: wrk) asks over kept connections, first with a pause of 10 ms in each, about 1,000 times a second in all,
 and then as fast as it can. In turns with that nobody asks. Only ratios say something on a machine that others use.
 """
 
@@ -25,7 +25,7 @@ from collector import config
 from collector.cli import control
 
 IDS = 3_000  # of a batch
-PAUSED = "math.randomseed(os.time()) function delay() return math.random(10, 30) end\n"
+PAUSED = "math.randomseed(os.time()) function delay() return math.random(4, 16) end\n"
 CONFIG = """\
 root = "state"
 [service]

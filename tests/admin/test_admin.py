@@ -176,6 +176,10 @@ async def test_a_foreign_host_is_refused(host: str) -> None:
     async with serving() as session, session.get("/status", headers={"Host": host}) as answer:
         assert answer.status == 421
         assert "`hosts` under [admin]" in (await answer.json())["error"]
+        whole = f"GET http://{host}/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        assert (await raw(session, whole.encode())).split()[1] == b"421"
+        ours = whole.replace(host, "localhost")
+        assert (await raw(session, ours.encode())).split()[1] == b"200"
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example:8090"])
