@@ -23,7 +23,7 @@ from collector.clock import Clock
 from collector.dispatch.controller import Controller
 from collector.host.files import Part
 from collector.intake import place
-from collector.model import BatchId, BatchState, State
+from collector.model import BatchId, BatchState, State, Trouble
 from collector.output.health import Health
 from collector.output.status import snapshot
 from tests.admin.test_admin import ANY_PORT, BEARER, SNAPSHOT, TOKEN, guard
@@ -187,6 +187,28 @@ async def test_a_full_disk_is_a_507_in_plain_words(tmp_path: Path, monkeypatch: 
         monkeypatch.setattr(Part, "add", full)
         status, told = await sent(session, "/batches?source=posts", data=IDS)
         assert (status, "the disk is full" in told["error"]) == (507, True)
+        assert left(house) == []
+
+
+@pytest.mark.parametrize("form", [False, True])
+async def test_an_upload_without_end_stops_where_the_room_does(tmp_path: Path, form: bool) -> None:
+    """What the service needs to go on is left to it: a 503 that says so, and the disk is as before."""
+    async with receiving(tmp_path) as (house, session):
+        trouble = Trouble("disk", "less than 1 GB is free on /", "/", 0.0)
+
+        async def endless() -> AsyncIterator[bytes]:
+            if form:
+                yield b'--b\r\nContent-Disposition: form-data; name="ids"\r\n\r\n'
+            for number in range(10_000):
+                yield b"1\n" * 32_768
+                if number == 400:  # the handler reads by then
+                    house.loader._room.tell(trouble)
+
+        kind = {"Content-Type": "multipart/form-data; boundary=b"} if form else {}
+        status, told = await sent(session, "/batches?source=posts", data=endless(), headers=kind)
+        assert (status, told["error"]) == (503, "less than 1 GB is free on /; nothing was taken in")
+        house.loader._room.tell(None)
+        assert house.store.batches.all() == []
         assert left(house) == []
 
 
