@@ -7,6 +7,7 @@ import socket
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collector.admin import api
+from collector.admin import app as admin_app
 from collector.admin.app import application
 from collector.admin.guard import Guard, is_ours
 from collector.admin.listen import controlled, listening
@@ -102,6 +105,39 @@ async def test_status_is_text_for_people(path: str, accept: str) -> None:
         assert "3 IDs = 2 found" in await answer.text()
 
 
+async def test_status_is_made_once_for_many_who_ask_and_anew_after_an_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told is at most a moment old, and whoever ordered something sees it."""
+    monkeypatch.setattr(api, "_SHARE", 1e-9)  # as if a snapshot took long
+    monkeypatch.setattr(api, "_OLDEST", 60.0)
+    made = count(1)
+    app = application(
+        lambda: msgspec.structs.replace(SNAPSHOT, calls_in_the_air=next(made)), lambda: Health(True), guard()
+    )
+    async with listening(app, ANY_PORT) as address, aiohttp.ClientSession(address, headers=BEARER) as session:
+
+        async def told() -> int:
+            async with session.get("/status") as answer:
+                return int((await answer.json())["calls_in_the_air"])
+
+        assert [await told() for _ in range(20)] == [1] * 20
+        async with session.post("/logout"):
+            pass
+        assert await told() == 2
+
+
+async def test_who_asks_too_often_waits_and_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop has calls to send: a flood takes its time instead of theirs."""
+    monkeypatch.setattr(admin_app, "MOST_A_SECOND", 100)
+    monkeypatch.setattr(admin_app, "_BURST", 5)
+    async with serving() as session:
+        began = asyncio.get_running_loop().time()
+        answers = await asyncio.gather(*(session.get("/status") for _ in range(25)))
+        assert asyncio.get_running_loop().time() - began >= 0.19
+        assert {answer.status for answer in answers} == {200}
+        for answer in answers:
+            await answer.read()
+
+
 async def test_another_format_is_refused() -> None:
     """A wrong word is told, not guessed at."""
     async with serving() as session, session.get("/status?format=xml") as answer:
@@ -140,6 +176,10 @@ async def test_a_foreign_host_is_refused(host: str) -> None:
     async with serving() as session, session.get("/status", headers={"Host": host}) as answer:
         assert answer.status == 421
         assert "`hosts` under [admin]" in (await answer.json())["error"]
+        whole = f"GET http://{host}/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        assert (await raw(session, whole.encode())).split()[1] == b"421"
+        ours = whole.replace(host, "localhost")
+        assert (await raw(session, ours.encode())).split()[1] == b"200"
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example:8090"])

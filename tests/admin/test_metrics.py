@@ -1,7 +1,5 @@
 """What Prometheus is told."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import aiohttp
@@ -17,7 +15,7 @@ from tests.output.given import found, recorded, taken_in
 
 
 async def test_metrics_say_what_the_books_say(tmp_path: Path) -> None:
-    """Both formats parse, and promtool has nothing against them where there is one."""
+    """In both formats, as the parsers of Prometheus' client read them."""
     async with housed(tmp_path) as house:
         house.config.batches.mkdir()
         batch = (await taken_in(house.store, ["1", "2", "3"])).id
@@ -36,5 +34,3 @@ async def test_metrics_say_what_the_books_say(tmp_path: Path) -> None:
     assert values["collector_source_state", "posts", "running"] == 1
     assert values["collector_disk_free_bytes",] > 0
     assert values["collector_healthy",] == 1
-    if shutil.which("promtool"):
-        subprocess.run(["promtool", "check", "metrics"], input=text, text=True, check=True)

@@ -99,7 +99,8 @@ async def test_no_bytes_are_a_fault_of_ours(tmp_path: Path) -> None:
         await taken_in(house.store, ["1", "2"])
         async with listening(whole(house), ANY_PORT) as address, aiohttp.ClientSession(address) as session:
             url = URL(address or "")
-            examples = list(_examples())
+            # A service that drains refuses all IDs, so that comes last.
+            examples = sorted(_examples(), key=lambda example: example[1] == "/drain")
             for method, path, odd, body in examples:
                 status = await _raw(url, method, path, odd, body)
                 assert status < 500 or path == "/reload", (method, path, odd, body, status)

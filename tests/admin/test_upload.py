@@ -22,7 +22,8 @@ from collector.admin.upload import Uploads
 from collector.clock import Clock
 from collector.dispatch.controller import Controller
 from collector.host.files import Part
-from collector.model import BatchId, BatchState, State
+from collector.intake import place
+from collector.model import BatchId, BatchState, State, Trouble
 from collector.output.health import Health
 from collector.output.status import snapshot
 from tests.admin.test_admin import ANY_PORT, BEARER, SNAPSHOT, TOKEN, guard
@@ -129,6 +130,32 @@ async def test_what_cannot_be_taken_in_is_told_and_leaves_nothing(
         assert left(house) == []
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"--b\r\n[]--b--\r\n",
+        b"--b\r\nContent-Disposition: form-data\r\n\r\n1\r\n--b--\r\n",
+        b"--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\n1\r\n--c--\r\n--b--\r\n",
+        b"--b\r\n" + b"X: " + b"x" * 100_000 + b"\r\n\r\n1\r\n--b--\r\n",
+        b'--b\r\nContent-Disposition: form-data; name="then"\r\n\r\nx\r\n' * 1_000 + b"--b--\r\n",
+        b'--b\r\nContent-Disposition: form-data; name="ids"\r\n\r\n1\r\n' * 1_000 + b"--b--\r\n",
+        b'--b\r\nContent-Disposition: form-data; name="name"\r\n\r\n../x\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="ids"\r\n\r\n1\r\n--b--\r\n',
+        b'--b\r\nContent-Disposition: form-data; name="ids"; filename="..\x01"\r\n\r\n1\r\n--b--\r\n',
+    ],
+    ids=lambda body: body[:30].decode(),
+)
+async def test_a_form_that_is_none_is_the_senders_fault(tmp_path: Path, body: bytes) -> None:
+    """Whatever is wrong with it: 400, no batch, no file."""
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    async with receiving(tmp_path) as (house, session):
+        status, told = await sent(session, "/batches?source=posts", data=body, headers=kind)
+        assert status == 400, told
+        assert house.store.batches.all() == []
+        assert left(house) == []
+
+
 @pytest.mark.parametrize("form", [False, True])
 async def test_an_upload_that_is_cut_off_leaves_nothing(tmp_path: Path, form: bool) -> None:
     """Less came than was announced, or a form without its end: no batch of the half."""
@@ -160,6 +187,28 @@ async def test_a_full_disk_is_a_507_in_plain_words(tmp_path: Path, monkeypatch: 
         monkeypatch.setattr(Part, "add", full)
         status, told = await sent(session, "/batches?source=posts", data=IDS)
         assert (status, "the disk is full" in told["error"]) == (507, True)
+        assert left(house) == []
+
+
+@pytest.mark.parametrize("form", [False, True])
+async def test_an_upload_without_end_stops_where_the_room_does(tmp_path: Path, form: bool) -> None:
+    """What the service needs to go on is left to it: a 503 that says so, and the disk is as before."""
+    async with receiving(tmp_path) as (house, session):
+        trouble = Trouble("disk", "less than 1 GB is free on /", "/", 0.0)
+
+        async def endless() -> AsyncIterator[bytes]:
+            if form:
+                yield b'--b\r\nContent-Disposition: form-data; name="ids"\r\n\r\n'
+            for number in range(10_000):
+                yield b"1\n" * 32_768
+                if number == 400:  # the handler reads by then
+                    house.loader._room.tell(trouble)
+
+        kind = {"Content-Type": "multipart/form-data; boundary=b"} if form else {}
+        status, told = await sent(session, "/batches?source=posts", data=endless(), headers=kind)
+        assert (status, told["error"]) == (503, "less than 1 GB is free on /; nothing was taken in")
+        house.loader._room.tell(None)
+        assert house.store.batches.all() == []
         assert left(house) == []
 
 
@@ -201,17 +250,20 @@ def total(house: House) -> int:
     return snapshot(house.store, LIVE, house.config.sources, 0.0, house.clock).jobs.total
 
 
-async def test_what_a_kill_left_of_an_upload_is_taken_in_or_removed(tmp_path: Path) -> None:
+async def test_what_a_kill_left_of_an_upload_is_taken_in_or_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With its batch it is loaded at the next start; without one it is gone."""
     async with receiving(tmp_path) as (house, _):
-        place = house.config.batches / f"{upload.PREFIX}abc"
-        place.write_bytes(IDS)
-        house.loader._move = lambda *_: place  # type: ignore[method-assign] # as if it were killed before step two
-        await house.loader.receive(place, "posts", "march.csv", column=None, follow=(), hold=False)
+        there = house.config.batches / f"{upload.PREFIX}abc"
+        there.write_bytes(IDS)
+        with monkeypatch.context() as patch:
+            patch.setattr(place, "move", lambda *_: there)  # as if it were killed before step two
+            await house.loader.receive(there, "posts", "march.csv", column=None, follow=(), hold=False)
         half = house.config.batches / f".{upload.PREFIX}def.part"
         half.write_bytes(IDS)
     async with receiving(tmp_path) as (house, _):
-        assert left(house) in ([place.name], [])
+        assert left(house) in ([there.name], [])
         house.watcher.load_now()
         await house.loader.loaded(BatchId(1))
         batch = house.store.batches.get(BatchId(1))

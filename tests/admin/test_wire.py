@@ -37,7 +37,7 @@ async def test_a_body_that_stops_is_cut_off(tmp_path: Path, monkeypatch: pytest.
 async def test_a_flood_of_connections_leaves_the_command_line_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is too much is closed at once, and as soon as some of them end others are served."""
+    """Whoever only keeps a connection open loses it to the next one, and a request that comes has its answer."""
     monkeypatch.setattr(wire, "MOST_OPEN", 5)
     async with (
         serving() as session,
@@ -46,11 +46,26 @@ async def test_a_flood_of_connections_leaves_the_command_line_alone(
         url = session._base_url
         assert url is not None
         flood = [await asyncio.open_connection(url.host, url.port) for _ in range(30)]
-        closed = await asyncio.wait_for(asyncio.gather(*(reader.read() for reader, _ in flood[5:])), 5)
+        closed = await asyncio.wait_for(asyncio.gather(*(reader.read() for reader, _ in flood[:25])), 5)
         assert set(closed) == {b""}
         assert await asked(path) == 3
+        async with session.get("/status") as answer:
+            assert answer.status == 200
         for _, writer in flood:
             writer.close()
         await asyncio.gather(*(writer.wait_closed() for _, writer in flood), return_exceptions=True)
-        async with session.get("/status") as answer:
-            assert answer.status == 200
+
+
+async def test_a_request_that_is_being_answered_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many come meanwhile."""
+    monkeypatch.setattr(wire, "MOST_OPEN", 3)
+    async with serving(delay=0.3) as session:
+        url = session._base_url
+        assert url is not None
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        writer.write(b"GET /x HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer wrong\r\nConnection: close\r\n\r\n")
+        await asyncio.sleep(0)
+        flood = [await asyncio.open_connection(url.host, url.port) for _ in range(20)]
+        assert (await reader.read()).split()[1] == b"401"
+        for one in (writer, *(other for _, other in flood)):
+            one.close()

@@ -47,16 +47,20 @@ async def test_a_family_is_a_batch_and_all_below_it_each_before_its_children(tmp
         assert batches.get(BatchId(4)).parent == 3
 
 
-async def test_reasons_are_summed_by_source_over_a_start_and_a_prune(store: Store) -> None:
-    """What the page shows of all batches is never counted anew."""
+async def test_jobs_are_summed_by_source_over_a_start_and_a_prune(store: Store) -> None:
+    """What is told of all batches is never summed anew."""
     outcomes: dict[str, Outcome] = {"1": Gone("deleted"), "2": Failed("http-500")}
     for _ in range(3):
         batch = await open_batch(store, ["1", "2"])
         pairs = tuple((Job(batch.id, key), outcome) for key, outcome in outcomes.items())
         await store.jobs.record([Result("posts", tuple(job for job, _ in pairs), pairs, at=1e9)])
-    expected = {("posts", State.GONE, "deleted"): 3, ("posts", State.FAILED, "http-500"): 3}
-    assert store.books.reasons() == expected
+    failed = ("posts", State.FAILED, "http-500")
+    expected = {("posts", State.QUEUED, ""): 0, ("posts", State.GONE, "deleted"): 3, failed: 3}
+    assert store.books.by_source() == expected
     async with stores.opened(store.path, Clock()) as again:
-        assert again.books.reasons() == expected
+        assert again.books.by_source() == expected
     await store.prune.forget(store.prune.old(2e9 * 2, unwritten=True)[0], 2e9 * 2)
-    assert store.books.reasons() == dict.fromkeys(expected, 2)
+    assert {entry: jobs for entry, jobs in store.books.by_source().items() if jobs} == {
+        ("posts", State.GONE, "deleted"): 2,
+        failed: 2,
+    }

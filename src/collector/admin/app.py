@@ -7,6 +7,7 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import PayloadEncodingError
 from aiohttp.typedefs import Handler, Middleware
+from aiolimiter import AsyncLimiter
 
 from collector.admin import reply
 from collector.admin.api import Api
@@ -17,6 +18,8 @@ from collector.errors import Drained, StoreBusy
 from collector.output.health import Health
 from collector.output.snapshot import Snapshot
 
+MOST_A_SECOND = 1_200  # requests, for all who ask together
+_BURST = 30  # of them at once
 _LARGEST = 65_536  # bytes of a body that is read whole; ID files are not
 
 log = structlog.get_logger()
@@ -37,13 +40,26 @@ def application(
     if guard:
         middlewares = [for_browsers, in_json, guard.middleware()]
         parts = (guard, *parts)
-    app = web.Application(middlewares=middlewares, client_max_size=_LARGEST)
+    app = web.Application(middlewares=[_paced(), *middlewares], client_max_size=_LARGEST)
     app.on_response_prepare.append(_with_headers)
     api = Api(status, health)
+    app.on_response_prepare.append(api.forget)
     app.add_routes([web.get("/status", api.status), web.get("/healthz", api.healthz)])
     for part in parts:
         app.add_routes(part.routes())
     return app
+
+
+def _paced() -> Middleware:
+    """Whoever asks more often than that waits a little: the loop has calls to send."""
+    pace = AsyncLimiter(_BURST, _BURST / MOST_A_SECOND)
+
+    @web.middleware
+    async def wait(request: web.Request, handler: Handler) -> web.StreamResponse:
+        async with pace:
+            return await handler(request)
+
+    return wait
 
 
 @web.middleware

@@ -104,7 +104,9 @@ class Guard:
 
     def _foreign(self, request: web.Request) -> web.Response | None:
         given = request.headers.getall(hdrs.HOST, [])
-        if len(given) != 1 or not is_ours(given[0], self.hosts):
+        whole = not request.raw_path.startswith("/")  # a URL, whose host counts more than the header
+        meant = [*given, request.raw_path.partition("://")[2].partition("/")[0]] if whole else given
+        if len(given) != 1 or not all(is_ours(host, self.hosts) for host in meant):
             return refusal(
                 421,
                 "this Host is not one of ours: ask by a loopback name, or add the name to `hosts` under [admin]",

@@ -76,10 +76,12 @@ class Metrics(Collector):
 
     def _jobs(self) -> Metric:
         jobs: Counter[tuple[str, str]] = Counter()
-        for batch in self._store.batches.all():
-            if not batch.is_draft:
+        for (source, state, _), count in self._store.books.by_source().items():
+            jobs[source, state.value] += count
+        for batch in self._store.batches.ongoing():
+            if batch.is_draft:
                 for state, count in self._store.books.of(batch.id).states.items():
-                    jobs[batch.source, state.value] += count
+                    jobs[batch.source, state.value] -= count
         for source in {source for source, _ in jobs} | self._tallies().keys():
             for state in State:
                 jobs[source, state.value] += 0

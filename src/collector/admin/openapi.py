@@ -41,6 +41,7 @@ class Operation(msgspec.Struct, frozen=True):
     also: tuple[int, ...] = ()  # statuses beside those that everything may answer
     also_answers: Mapping[int, object] = {}
     open: bool = False  # without the token, on this machine
+    also_as: str | None = None  # another media type of the answer
 
 
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -83,7 +84,12 @@ def _orders() -> dict[tuple[str, str], Operation]:
 
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("get", "/status"): Operation(
-        "The whole service.", Snapshot, {"format": {"type": "string", "enum": ["json", "text"]}}, also=(400,), open=True
+        "The whole service.",
+        Snapshot,
+        {"format": {"type": "string", "enum": ["json", "text"]}},
+        also=(400,),
+        open=True,
+        also_as="text/plain",
     ),
     ("get", "/healthz"): Operation("Whether the service does its work.", Health, also_answers={503: Health}, open=True),
     ("get", "/metrics"): Operation("For Prometheus.", "text/plain", open=True),
@@ -184,6 +190,8 @@ def _operation(path: str, operation: Operation, refs: Mapping[type, Any]) -> dic
         responses[str(status)] = _answer(
             operation.summary, schema, answer if isinstance(answer, str) else "application/json"
         )
+    if operation.also_as:
+        responses[str(operation.status)]["content"][operation.also_as] = {}
     made: dict[str, Any] = {"summary": operation.summary, "parameters": parameters, "responses": responses}
     if operation.body:
         made["requestBody"] = {"content": {kind: {"schema": schema} for kind, schema in operation.body.items()}}

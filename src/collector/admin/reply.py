@@ -29,9 +29,10 @@ def json(value: object, status: int = 200, headers: Mapping[str, str] | None = N
     )
 
 
-def text(body: str) -> web.Response:
-    """Text for people, in UTF-8."""
-    return web.Response(text=body, content_type="text/plain", charset="utf-8", headers=HEADERS)
+def made(body: bytes, kind: str) -> web.Response:
+    """Bytes in UTF-8 that are an answer already."""
+    charset = "utf-8" if kind.startswith("text/") else None
+    return web.Response(body=body, content_type=kind, charset=charset, headers=HEADERS)
 
 
 def html(body: str, status: int = 200) -> web.Response:

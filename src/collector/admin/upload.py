@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import msgspec
 from aiohttp import BodyPartReader, hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from collector.admin import reply
 from collector.admin.batches import Batches
@@ -34,6 +35,10 @@ _CLOSE: dict[str, str] = {hdrs.CONNECTION: "close"}  # the rest of a body is not
 _FIELDS = ("source", "name", "column", "then", "hold")
 
 T = TypeVar("T")
+
+
+class _Rests(Exception):
+    """Nothing is taken in any more, and why."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -75,6 +80,8 @@ class Uploads:
             return reply.refusal(422, f"nothing can be taken in from it: {error}")
         except UsageError as error:
             return reply.refusal(400, str(error))
+        except _Rests as error:
+            return reply.refusal(503, f"{error}; nothing was taken in", _CLOSE)
         except TimeoutError:
             return reply.refusal(408, f"nothing came for {SILENCE:g} s: nothing was taken in", _CLOSE)
         except OSError as error:
@@ -92,9 +99,9 @@ class Uploads:
             self._wanted(fields)  # told before a byte of it is read
         await thread.run(part.begin)
         if form:
-            await _of_form(request, part, fields)
+            await _of_form(request, part, fields, self._watched)
         else:
-            await _kept(_body(request), part)
+            await _kept(self._watched(_body(request)), part)
         wanted = self._wanted(fields)
         await thread.run(part.settle)
         batch = await self._loader.receive(
@@ -105,6 +112,13 @@ class Uploads:
             async with asyncio.timeout(PATIENCE):
                 await self._loader.loaded(batch.id)
         return await self._told(batch)
+
+    async def _watched(self, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """A body may have no end, and the disk has one: the service wants what is left of it."""
+        async for block in blocks:
+            if why := self._loader.refuses():
+                raise _Rests(why)
+            yield block
 
     async def _told(self, batch: Batch) -> web.Response:
         now = self._batches.find(batch.id)
@@ -141,7 +155,12 @@ def _clear(folder: Path, holds: Callable[[files.Identity], bool]) -> None:
                 path.unlink()
 
 
-async def _of_form(request: web.Request, part: Part, fields: dict[str, list[str]]) -> None:
+async def _of_form(
+    request: web.Request,
+    part: Part,
+    fields: dict[str, list[str]],
+    watched: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]],
+) -> None:
     """The file of a form, or the IDs that were pasted into it, and its other fields on top of those of the query."""
     sizes = []
     try:
@@ -150,7 +169,7 @@ async def _of_form(request: web.Request, part: Part, fields: dict[str, list[str]
             if not isinstance(field, BodyPartReader):
                 raise UsageError("the form holds another form: send fields only")
             if field.name in ("file", "ids"):
-                name, size = field.filename, await _kept(_chunks(field), part, empty=True)
+                name, size = field.filename, await _kept(watched(_chunks(field)), part, empty=True)
                 sizes += [size] * (size > 0)
                 if name and size and not any(fields["name"]):
                     fields["name"] = [name.replace("\\", "/").rpartition("/")[2]]
@@ -158,7 +177,7 @@ async def _of_form(request: web.Request, part: Part, fields: dict[str, list[str]
                 fields[field.name].append(await _text(field))
             else:
                 raise UsageError(f"a form has file or ids, and {', '.join(_FIELDS)}; not {field.name!r}")
-    except (ValueError, AssertionError, RuntimeError) as error:
+    except (ValueError, AssertionError, RuntimeError, HttpProcessingError) as error:
         raise UsageError("the form is broken or was cut off: nothing was taken in") from error
     if len(sizes) != 1:
         raise UsageError("a form has a file, or IDs in `ids`, and only one of them; nothing was taken in")

@@ -37,8 +37,10 @@ class Reason(msgspec.Struct, frozen=True):
 
 def reasons(store: Store) -> list[Reason]:
     """Why IDs of all batches are not found, what failed first."""
-    counts = store.books.reasons().items()
-    return _ranked({(source, state.value, why): jobs for (source, state, why), jobs in counts if state in RETRIED})
+    counts = store.books.by_source().items()
+    return _ranked(
+        {(source, state.value, why): jobs for (source, state, why), jobs in counts if why and state in RETRIED}
+    )
 
 
 def reasons_of(batch: BatchStatus) -> list[Reason]:

@@ -13,7 +13,7 @@ _LONGEST_LINE = 8_190  # bytes, of the request line and of one header
 _GRACE = 2.0  # seconds that a request may still take at the stop
 _SILENCE = 20.0  # seconds in which a whole head of a request has to come, also of the next one on a connection
 _LINGER = 2.0  # seconds in which the rest of a refused body is read, so that its sender sees why
-MOST_OPEN = 100  # connections; one more is closed at once, and files and sockets are left for the work
+MOST_OPEN = 100  # connections; with one more another is closed, and files and sockets are left for the work
 
 log = logging.getLogger("collector.admin")
 
@@ -39,9 +39,14 @@ class _Handler(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if self._manager is not None and len(self._manager.connections) > MOST_OPEN:
-            self.force_close()
-            log.warning("more than %d connections are open: another one was closed at once", MOST_OPEN)
+        known = self._manager.connections if self._manager is not None else []
+        if len(known) > MOST_OPEN:
+            next((one for one in known if isinstance(one, _Handler) and one._rests()), self).force_close()
+            log.warning("more than %d connections are open: the oldest without a request was closed", MOST_OPEN)
+
+    def _rests(self) -> bool:
+        """No request of it is being answered, so that whoever only keeps it open has no place that others want."""
+        return not (self._current_request or self._messages or self._force_close)
 
     def handle_error(self, *args: Any, **kwargs: Any) -> web.StreamResponse:
         theirs = super().handle_error(*args, **kwargs)

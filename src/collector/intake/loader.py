@@ -1,7 +1,6 @@
 """Taking a file in: four durable steps, each of which a start repeats when it was the first unfinished one."""
 
 import asyncio
-import filecmp
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,8 +17,8 @@ from collector.config import Config
 from collector.errors import Drained, NotLoading, StoreBusy, StoreError, UnreadableFile
 from collector.host import thread
 from collector.host.disk import Room
-from collector.host.files import sync, write
-from collector.intake import files, receipt
+from collector.host.files import write
+from collector.intake import files, place, receipt
 from collector.intake.idfile import Chunk
 from collector.intake.reading import Reading
 from collector.intake.receipt import Receipt
@@ -109,13 +108,13 @@ class Loader:
             begin = partial(self._store.batches.begin, file=file, column=column, identity=identity, chain=follow)
             batch = await self._patiently(lambda: begin(source, name, "file"))
             try:
-                place = await thread.run(lambda: self._move(path, batch))
+                moved = await thread.run(lambda: place.move(self._config, path, batch))
             except OSError as error:
                 await self._forget(batch)
                 told = f"it cannot be moved to {self._config.batches}: {error.strerror or error}"
                 raise files.Left("file_cannot_be_moved", f"{told}; make that folder writable") from error
             try:
-                return await self._unless_cancelled(batch, self._load(batch, spec, place))
+                return await self._unless_cancelled(batch, self._load(batch, spec, moved))
             except _NotWhole as error:  # a reload came meanwhile; `go_on` tries it again
                 self._is_stuck(batch, str(error))
                 return None
@@ -140,7 +139,7 @@ class Loader:
                 hold=hold,
             )
             try:
-                await thread.run(lambda: self._move(part, batch))
+                await thread.run(lambda: place.move(self._config, part, batch))
             except OSError:
                 await self._forget(batch)
                 raise
@@ -178,11 +177,11 @@ class Loader:
 
     async def _resume(self, batch: Batch) -> None:
         spec = self._spec(batch.source)
-        place = await thread.run(lambda: self._found(batch))
+        there = await thread.run(lambda: place.found(self._config, batch))
         if batch.line or batch.origin != "http":  # an upload begins here
-            log.info("loading_goes_on", batch=batch.id, file=batch.file, line=batch.line, found=place is not None)
-        if place is not None:
-            await self._load(batch, spec, place)
+            log.info("loading_goes_on", batch=batch.id, file=batch.file, line=batch.line, found=there is not None)
+        if there is not None:
+            await self._load(batch, spec, there)
         elif batch.line or self._store.books.of(batch.id).total:
             await self._open_without_file(batch)
         else:
@@ -204,50 +203,12 @@ class Loader:
             log.error("loading_is_stuck", batch=batch.id, file=batch.file, why=why)
             self._stuck[batch.id] = Trouble("loading", why, f"batches/{batch.folder}/", self._clock.wall())
 
-    def _folder(self, batch: Batch) -> Path:
-        return self._config.batches / batch.folder
-
-    def _move(self, path: Path, batch: Batch) -> Path:
-        """Step two. What stands in a folder of that name was left by another database, and is set aside."""
-        folder = self._folder(batch)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        if folder.exists() and any(folder.iterdir()):
-            log.warning("folder_set_aside", folder=folder.name, now=files.set_aside(folder).name)
-        folder.mkdir(exist_ok=True)
-        with suppress(OSError):
-            sync(folder.parent)
-        place = folder / files.kept_as(batch.file or path.name)
-        files.move(path, place)
-        files.drop_options(path)
-        return place
-
-    def _found(self, batch: Batch) -> Path | None:
-        """Where the file of a batch is after a kill, moved into its folder if it was not."""
-        assert batch.identity is not None
-        assert batch.file is not None
-        watch = self._config.watch
-        folders = [*(watch / name for name in (batch.source, *batch.chain)), watch, self._config.batches]
-        dropped = files.find(batch.identity, folders)
-        place = self._folder(batch) / files.kept_as(batch.file)
-        if not os.path.lexists(place):
-            if dropped is None:
-                return None
-            for rest in self._folder(batch).glob(".*.part"):
-                rest.unlink()
-            return self._move(dropped, batch)
-        if dropped is not None:
-            if not filecmp.cmp(dropped, place, shallow=False):
-                return self._move(dropped, batch)
-            dropped.unlink()  # the copy over file systems was whole, and the kill came before this
-            files.drop_options(dropped)
-        return place
-
-    async def _load(self, batch: Batch, spec: Spec, place: Path) -> Batch | None:
+    async def _load(self, batch: Batch, spec: Spec, path: Path) -> Batch | None:
         """Steps three and four."""
         try:
-            reading = await thread.run(lambda: Reading(place, spec.match, _column(batch.column, spec)))
+            reading = await thread.run(lambda: Reading(path, spec.match, _column(batch.column, spec)))
         except UnreadableFile as error:
-            return await self._load_unreadable(batch, place, str(error))
+            return await self._load_unreadable(batch, path, str(error))
         try:
             batch = await self._load_chunks(batch, reading)
             await thread.run(reading.end)
@@ -255,11 +216,11 @@ class Loader:
         finally:
             await thread.run(reading.close)
 
-    async def _load_unreadable(self, batch: Batch, place: Path, why: str) -> Batch | None:
+    async def _load_unreadable(self, batch: Batch, path: Path, why: str) -> Batch | None:
         """The file was readable when it was found, and is not now."""
         if batch.line or self._store.books.of(batch.id).total:
             return await self._open_without_file(batch, why)
-        await self._reject(place, why)
+        await self._reject(path, why)
         await self._forget(batch)
         return None
 
@@ -352,7 +313,7 @@ class Loader:
         return batch
 
     def _write_receipt(self, kept: Receipt, batch: Batch) -> None:
-        folder = self._folder(batch)
+        folder = place.folder(self._config, batch)
         folder.mkdir(parents=True, exist_ok=True)
         write(folder / "receipt.txt", receipt.text(kept))
 
@@ -368,7 +329,7 @@ class Loader:
     async def _forget(self, batch: Batch) -> None:
         await self._unless_cancelled(batch, self._patiently(lambda: self._store.batches.forget(batch)))
         with suppress(OSError):
-            self._folder(batch).rmdir()
+            place.folder(self._config, batch).rmdir()
 
     async def _unless_cancelled(self, batch: Batch, work: Awaitable[T]) -> T | None:
         """What the work on a loading batch comes to; None where somebody cancelled the batch meanwhile."""

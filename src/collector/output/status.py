@@ -7,7 +7,7 @@ from functools import partial
 from collector import __version__
 from collector.budget.forecast import Span
 from collector.clock import Clock, stamp, told
-from collector.model import TERMINAL, BatchId, BatchState, Live, SourceLive, State, Wait, Window
+from collector.model import OPEN, TERMINAL, BatchId, BatchState, Live, SourceLive, State, Wait, Window
 from collector.output import growth
 from collector.output.finish import MOST_BATCHES, Finish, Work
 from collector.output.recent import Finishes
@@ -47,7 +47,7 @@ def snapshot(
     ongoing = store.batches.ongoing()
     listed = [*ongoing[:MOST_BATCHES], *store.batches.ended(MOST_BATCHES - min(len(ongoing), MOST_BATCHES))]
     air = _air(store.books, live)
-    disk = _disk(live, store.books, ongoing)
+    disk = _disk(live, store.books)
     ends = (finishes or Finishes(clock)).now(ongoing, partial(_works, store.books, ongoing, air), live, specs)
     return Snapshot(
         state=live.state,
@@ -55,7 +55,7 @@ def snapshot(
         started_at=stamp(started_at),
         now=stamp(now),
         **_range(ends.whole),
-        at_least=any(_more_to_come(batch, store, specs) for batch in ongoing if not batch.is_draft),
+        at_least=_more_to_come(ongoing, store, specs),
         jobs=_jobs(_total(store.books, ongoing), _sum(air)),
         calls_in_the_air=live.calls_in_the_air,
         waiting=tuple(_waiting(wait, store.books, ongoing, air) for wait in live.waiting),
@@ -138,16 +138,20 @@ def _works(books: Books, ongoing: Sequence[Batch], air: Air) -> list[Work]:
     ]
 
 
-def _more_to_come(batch: Batch, store: Store, specs: Mapping[str, Spec]) -> bool:
+def _more_to_come(ongoing: Sequence[Batch], store: Store, specs: Mapping[str, Spec]) -> bool:
     """True where a batch owes more than the finish time speaks of: its file is being read, it waits for a person, its
     lists have pages that nobody has counted, or others take their IDs from its items."""
-    if batch.state is BatchState.LOADING:
-        return True
-    if not store.books.open_in(batch.id):
-        return False
-    spec = specs.get(batch.source)
-    rests = not store.batches.is_open(batch.id)
-    return rests or bool(batch.chain) or (spec is not None and spec.next is not None)
+    # In thousands of batches only their sources are asked about, once each.
+    whole = {
+        source
+        for source in {batch.source for batch in ongoing}
+        if not store.pauses.holds(source) and (source not in specs or specs[source].next is None)
+    }
+    return any(
+        batch.state is BatchState.LOADING or bool(store.books.open_in(batch.id))
+        for batch in ongoing
+        if (batch.state is not BatchState.OPEN or batch.chain or batch.source not in whole) and not batch.is_draft
+    )
 
 
 def _window(window: Window) -> WindowStatus:
@@ -200,13 +204,14 @@ def _troubles(
     return tuple(found)
 
 
-def _disk(live: Live, books: Books, ongoing: Sequence[Batch]) -> DiskStatus | None:
+def _disk(live: Live, books: Books) -> DiskStatus | None:
     space = live.space
     if space is None or space.free is None:
         return None
     owed: Counter[str] = Counter()
-    for batch in ongoing:
-        owed[batch.source] += books.open_in(batch.id)
+    for (source, state, _), jobs in books.by_source().items():
+        if state in OPEN:
+            owed[source] += jobs
     total = books.total()
     settled = sum(total.get(state, 0) for state in TERMINAL)
     size = growth.forecast(space, +owed, live.tallies, settled)

@@ -298,6 +298,7 @@ class Batches:
     def drop(self, batch: BatchId) -> None:
         """The mirror follows a committed removal."""
         gone = self._known.pop(batch)
+        self._books.drop(batch)
         self._items[gone.source] -= gone.items
         for place in (self._ongoing, self._ended, self._unwritten, self._untold, self._children):
             place.pop(batch, None)

@@ -40,10 +40,11 @@ class Books:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._entries: dict[BatchId, Counter[tuple[State, str]]] = {}
+        self._states: dict[BatchId, Counter[State]] = {}
         self._total: Counter[State] = Counter()
-        self._reasons: dict[str, set[str]] = {}
+        self._by_source: Counter[tuple[str, State, str]] = Counter()
         self._sources: dict[BatchId, str] = {}
-        self._whys: Counter[tuple[str, State, str]] = Counter()
+        self._reasons: dict[str, set[str]] = {}
 
     async def load(self) -> None:
         """Reads every count into memory; once, at the start."""
@@ -57,19 +58,18 @@ class Books:
 
     def of(self, batch: BatchId) -> Account:
         """The books of one batch."""
-        entries = self._entries.get(batch, Counter())
-        states: Counter[State] = Counter()
-        for (state, _), jobs in entries.items():
-            states[state] += jobs
-        return Account(states, {entry: jobs for entry, jobs in entries.items() if entry[1] and jobs})
+        entries, states = self._entries.get(batch, Counter()), self._states.get(batch, Counter())
+        return Account(states.copy(), {entry: jobs for entry, jobs in entries.items() if entry[1] and jobs})
 
     def open_in(self, batch: BatchId) -> int:
         """Jobs of a batch that are still owed."""
-        return sum(jobs for (state, _), jobs in self._entries.get(batch, Counter()).items() if state in OPEN)
+        states = self._states.get(batch)
+        return sum([states[state] for state in OPEN]) if states else 0
 
     def count(self, batch: BatchId, state: State) -> int:
         """Jobs of a batch in one state."""
-        return sum(jobs for (at, _), jobs in self._entries.get(batch, Counter()).items() if at is state)
+        states = self._states.get(batch)
+        return states[state] if states else 0
 
     def waiting(self, batch: BatchId, state: State, reason: str) -> int:
         """Jobs of a batch in one state for one reason."""
@@ -79,13 +79,13 @@ class Books:
         """Whose jobs a batch has; known before any is counted."""
         self._sources[batch] = source
 
-    def reasons(self) -> Mapping[tuple[str, State, str], int]:
-        """Jobs of every batch that have a reason, by source, state and reason; a count may be 0."""
-        return self._whys
-
     def total(self) -> Mapping[State, int]:
         """Jobs of every batch by state."""
         return self._total
+
+    def by_source(self) -> Mapping[tuple[str, State, str], int]:
+        """Jobs of every batch by source, state and reason; a count may be 0."""
+        return self._by_source
 
     def bounded(self, source: str, reason: str) -> str:
         """The reason itself, or `other` when the source already has as many as people can read."""
@@ -108,15 +108,15 @@ class Books:
 
     def drop(self, batch: BatchId) -> None:
         """The mirror follows a committed removal."""
-        source = self._sources.pop(batch, None)
-        for (state, reason), jobs in self._entries.pop(batch, Counter()).items():
-            self._total[state] -= jobs
-            if source and reason:
-                self._whys[source, state, reason] -= jobs
+        gone = self._entries.get(batch, Counter())
+        self._add({(batch, state, reason): -jobs for (state, reason), jobs in gone.items()})
+        for place in (self._entries, self._states, self._sources):
+            place.pop(batch, None)
 
     def _add(self, deltas: Mapping[Entry, int]) -> None:
         for (batch, state, reason), jobs in deltas.items():
             self._entries.setdefault(batch, Counter())[state, reason] += jobs
+            self._states.setdefault(batch, Counter())[state] += jobs
             self._total[state] += jobs
-            if reason and (source := self._sources.get(batch)):
-                self._whys[source, state, reason] += jobs
+            if (source := self._sources.get(batch)) is not None:
+                self._by_source[source, state, reason] += jobs

@@ -100,7 +100,6 @@ class Prune:
     def _mirror(self, gone: Sequence[BatchId]) -> None:
         for batch in reversed(gone):
             self._batches.drop(batch)
-            self._books.drop(batch)
 
     async def sweep(self) -> AsyncIterator[Removed]:
         """Removes the rows of batches that are not there any more, a commit at a time."""
