@@ -83,6 +83,12 @@ def test_a_named_column_that_is_not_there_is_told_with_those_that_are() -> None:
         Reading("tweet_id,label\n11111111,x\n", column=3)
 
 
+def test_a_cell_that_was_kept_from_being_a_formula_is_the_id_that_it_was() -> None:
+    """`failed.csv` may be dropped to ask for its IDs once more."""
+    given = "id,state\n'=2(3),failed\n'tis,failed\n-1,failed\n"
+    assert Reading(given, anything, "id").keys == ["=2(3)", "'tis", "-1"]
+
+
 def test_a_plain_list_needs_no_column_whatever_the_source_says() -> None:
     """The `column` of a source is for its tables; a plain list has no choice."""
     assert Reading("11111111\n22222222\n", column="tweet_id").keys == ["11111111", "22222222"]

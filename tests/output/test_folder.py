@@ -144,13 +144,13 @@ async def test_a_long_list_that_an_earlier_batch_collected_is_whole_in_the_file(
     assert sorted(lines) == sorted([("1", "1"), ("3", "3"), *(("2", f"o{n}") for n in range(1_203))])
 
 
-async def test_only_a_detail_is_kept_from_being_a_formula(store: Store, batches: Path, clock: Standing) -> None:
-    """A spreadsheet runs nothing that an API says, and no ID is changed."""
-    batch = await taken_in(store, ["-1", "=2"])
-    await recorded(store, batch.id, {"-1": Gone("deleted", "=HYPERLINK(1)"), "=2": Gone("deleted", "fine\nso")})
+async def test_nothing_is_a_formula_and_a_harmless_id_stays(store: Store, batches: Path, clock: Standing) -> None:
+    """A spreadsheet runs nothing that an API says, or that somebody sent as an ID."""
+    batch = await taken_in(store, ["-1", "=2(3)"])
+    await recorded(store, batch.id, {"-1": Gone("deleted", "=HYPERLINK(1)"), "=2(3)": Gone("deleted", "fine\nso")})
     await folder_of(store, batches, clock).write_ended()
     path = batches / batch.folder / "gone.csv"
-    assert [row[::2] for row in rows_of(path)[1:]] == [["-1", "'=HYPERLINK(1)"], ["=2", "fine\nso"]]
+    assert [row[::2] for row in rows_of(path)[1:]] == [["-1", "'=HYPERLINK(1)"], ["'=2(3)", "fine\nso"]]
     assert b"\r" not in path.read_bytes()
 
 

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable
 
+from collector.output.table import FORMULA
+
 Match = Callable[[str], str | None]
 
 # What `str.strip` leaves: a byte order mark in the middle of joined files, and the zero-width space of web pages.
@@ -24,7 +26,7 @@ def tidy(text: str) -> str:
         text = text[1:]
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         return text[1:-1].strip()
-    if text.startswith("'") and text[1:].isdigit():
+    if text.startswith("'") and (text[1:].isdigit() or text[1:].startswith(FORMULA)):  # so is a formula, by us too
         return text[1:]
     return text
 

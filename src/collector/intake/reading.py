@@ -12,6 +12,7 @@ from collector.errors import UnreadableFile
 from collector.host.files import Part
 from collector.intake import files
 from collector.intake.idfile import Chunk, Reader, Refused
+from collector.output.table import guarded
 
 SHOWN = 5  # refused lines that the receipt shows
 _SAMPLED, _SAMPLED_AT_ONCE = 2_000, 50  # IDs by which the length of all is judged, and of one chunk
@@ -71,7 +72,7 @@ class Reading:
             self._table = Part(self._path.with_name("refused.csv"))
             self._table.begin()
             rows.writerow(("line", "text", "why"))
-        rows.writerows((one.line, one.text, one.why) for one in refused)
+        rows.writerows((one.line, guarded(one.text), one.why) for one in refused)
         self._table.add(text.getvalue().encode(errors="backslashreplace"))
 
     def end(self) -> None:

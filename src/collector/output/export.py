@@ -10,7 +10,7 @@ import msgspec
 from collector.host import thread
 from collector.host.files import Part
 from collector.model import BatchId, State
-from collector.output.table import csv_lines, guarded
+from collector.output.table import csv_lines, guarded, guarded_id
 from collector.store.items import FoundItem, NotFound
 from collector.store.store import Store
 
@@ -112,11 +112,12 @@ def _joined(head: dict[str, object], key: str, body: str) -> bytes:
 
 def gone_lines(jobs: Sequence[NotFound]) -> bytes:
     """As they stand in gone.csv."""
-    # An API's words are guarded against spreadsheets. An ID is never changed.
-    return csv_lines(((job.key, job.reason, guarded(job.detail), job.finished_at) for job in jobs), "\n")
+    return csv_lines(((guarded_id(job.key), job.reason, guarded(job.detail), job.finished_at) for job in jobs), "\n")
 
 
 def failed_lines(jobs: Sequence[NotFound]) -> bytes:
     """As they stand in failed.csv."""
-    rows = ((job.key, job.state, job.reason, guarded(job.detail), job.attempts, job.finished_at) for job in jobs)
+    rows = (
+        (guarded_id(job.key), job.state, job.reason, guarded(job.detail), job.attempts, job.finished_at) for job in jobs
+    )
     return csv_lines(rows, "\n")

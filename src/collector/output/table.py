@@ -15,7 +15,7 @@ from collector.store.views import can_follow, cells, is_id
 
 _HEAD = ("job", "key", "fetched_at")  # as in the view
 # What a spreadsheet may take for a formula; the last four are the wide forms of the first.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _HARMLESS_ID = re.compile(r"[+@-]?[\w.:@-]*")  # a formula that does anything has brackets, a bar or quotes
 
@@ -66,7 +66,7 @@ class Table:
 
 def guarded(cell: str) -> str:
     """A text such that no spreadsheet takes it for a formula; a number stays one."""
-    return f"'{cell}" if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell
+    return f"'{cell}" if cell.startswith(FORMULA) and not _NUMBER.fullmatch(cell) else cell
 
 
 def guarded_id(cell: str) -> str:
