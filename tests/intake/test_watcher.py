@@ -15,6 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from collector.intake import events as told
+from collector.intake.arrivals import Arrivals
 from tests.intake.house import CONFIG, HandClock, House, house, lines, numbers
 
 needs_events = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of files")
@@ -356,6 +357,18 @@ async def test_a_folder_that_was_removed_is_followed_again(tmp_path: Path) -> No
         assert (home.config.watch / "users").is_dir()
         home.drop("3.txt", "3\n", "users")
         assert (await home.next_batch()).source == "users"
+
+
+@needs_events
+async def test_a_folder_that_went_before_it_could_be_watched_is_watched_when_it_is_back(tmp_path: Path) -> None:
+    """Somebody may remove it in the moment in which it was looked at."""
+    woken = asyncio.Event()
+    with told.Events(Arrivals(3600.0, HandClock()), woken.set) as events:
+        events.follow(tmp_path / "users", 1)
+        (tmp_path / "users").mkdir()
+        events.follow(tmp_path / "users", 2)
+        (tmp_path / "users" / "ids.txt").write_text("1\n")
+        await woken.wait()
 
 
 @needs_events

@@ -55,7 +55,7 @@ class Events:
         known = self._watches.get(folder)
         if known and known[0] == inode:
             return
-        if known:
+        if known and known[1] is not None:
             with suppress(OSError):
                 self._inotify.rm_watch(known[1])
         try:
