@@ -168,8 +168,8 @@ class App:
         self._declare()
         self._views = ViewKeeper(self._store.views, config.sources)
         await self._views.make()
-        kept = await self._store.hours.load()
-        self._timekeeper = Timekeeper(kept, self._store, self._dispatcher, self._ledger, clock)
+        account = await self._store.hours.load()
+        self._timekeeper = Timekeeper(account, self._store, self._dispatcher, self._ledger, clock)
         self._course = Course(self._store.minutes, self._dispatcher.tallies, clock)
         await self._course.load()
         self._diary = Diary(
