@@ -153,7 +153,7 @@ class Api:
 
     async def take(self, wire: web.Request) -> web.Response:
         headers = {name.decode(): value.decode() for name, value in wire.raw_headers}  # as they were written
-        request = Request(wire.method, wire.url, headers, await wire.read() or None)
+        request = Request(wire.method, str(wire.url), headers, await wire.read() or None)
         try:
             contract, asked = kept(self.contracts, request)
         except Refused as refusal:

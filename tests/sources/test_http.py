@@ -16,6 +16,14 @@ from collector.sources.answer import Good, Unreadable, read
 from tests.sources.wire import OK, Asker, Permit, Wire, ask, wire
 
 
+@pytest.fixture(autouse=True, params=["pool", "session"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to ask keep what is promised here."""
+    way = str(request.param)
+    monkeypatch.setattr(Asker, "by_session", way == "session")
+    return way
+
+
 async def failure(client: Asker, permit: Permit | None = None, key: str = "1") -> RequestError:
     with pytest.raises(RequestError) as caught:
         await ask(client, key, permit=permit)

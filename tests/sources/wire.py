@@ -34,8 +34,10 @@ class Permit:
 class Asker(Client):
     """A client with the one source that a test asks."""
 
+    by_session = False  # how all of them ask
+
     def __init__(self, endpoint: Endpoint) -> None:
-        super().__init__()
+        super().__init__(by_session=self.by_session)
         self.endpoint = endpoint
 
 

@@ -16,7 +16,6 @@ from collector.dispatch.judge import ALIKE_STOPS, Judge
 from collector.dispatch.lane import Lane
 from collector.dispatch.purse import Purse
 from collector.errors import NoPermit
-from collector.host.deadline import Deadline
 from collector.host.workers import Seat, Workers
 from collector.model import Call, Doing
 from collector.sources import python
@@ -123,13 +122,9 @@ class Runner(Consumer):
         """How the run ended, within its time."""
         seconds = self._lane.endpoint.spec.timeout
         try:
-            async with asyncio.timeout(seconds) as timer:
-                deadline = Deadline(timer)
+            with self._client.deadlines.within(seconds) as deadline:
                 purse.counts(deadline)
-                try:
-                    return await (self._awaited(work) if seat is None else self._threaded(work, seat))
-                finally:
-                    deadline.over = True
+                return await (self._awaited(work) if seat is None else self._threaded(work, seat))
         except TimeoutError:
             said = f"no end within {seconds:g} s; a longer `timeout` gives it more"
         work.end()

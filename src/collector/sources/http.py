@@ -2,20 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, Protocol, Self
 
 import aiohttp
 import msgspec
+from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDictProxy
 from yarl import URL
 
 from collector.errors import RequestError
-from collector.host.deadline import Deadline
+from collector.host.deadline import Deadline, Deadlines
 from collector.sources.answer import Answer, rule
 from collector.sources.auth import Bearer, Grant
+from collector.sources.connections import Connections, Letter, Reply
 from collector.sources.load import LARGE, Load, Share
 from collector.sources.request import Endpoint, Request, redirected
 from collector.sources.rules import Do
@@ -24,6 +26,8 @@ from collector.sources.unpack import Unpacker
 MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _TOKEN_SECONDS, _TOKEN_BYTES = 30.0, 65_536  # the most that an answer with a token takes
+_IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE")  # a repeated one does no more than the first
+_NO_HTTP = "the answer is not HTTP that can be read"
 _LONGEST_LINE = 32_768  # of a header; above it the answer is refused
 
 
@@ -40,8 +44,11 @@ class Permit(Protocol):
 class Client:
     """Asks the sources; one for the whole service, used as `async with`."""
 
-    def __init__(self, load: Load | None = None) -> None:
+    def __init__(self, load: Load | None = None, *, by_session: bool = False) -> None:
+        """`by_session`: only by what aiohttp documents, which costs more."""
         self.load = load or Load()  # whoever keeps an answer tells it here
+        self.deadlines = Deadlines()
+        self._by_session = by_session
 
     async def __aenter__(self) -> Self:
         self._bearers: dict[Grant, Bearer] = {}
@@ -56,6 +63,7 @@ class Client:
             max_line_size=_LONGEST_LINE,
             max_field_size=_LONGEST_LINE,
         )
+        self._connections = Connections(self._session, _LONGEST_LINE)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -93,47 +101,73 @@ class Client:
         body = endpoint.masked(got.body) if got.status >= 400 else got.body
         answer = Answer(got.status, got.headers, body, got.seconds)
         if 200 <= got.status < 300 or (got.status >= 400 and rule(endpoint.spec, answer, keys) is Do.OK):
-            link = endpoint.link(got.url, got.headers.getall("Link", ())) if endpoint.spec.next == "link" else None
+            link = (
+                endpoint.link(got.request.url, got.headers.getall("Link", ())) if endpoint.spec.next == "link" else None
+            )
             return answer if link is None else msgspec.structs.replace(answer, link=link)
         return answer
 
     async def _got(self, request: Request, permit: Permit, timeout: float, max_bytes: int) -> "_Got":
         try:
-            async with asyncio.timeout(timeout) as timer:
-                with self.load.reading() as share:
-                    return await self._follow(request, permit, _Reading(max_bytes, share, Deadline(timer)))
+            with self.deadlines.within(timeout) as deadline, self.load.reading() as share:
+                return await self._follow(request, permit, _Reading(max_bytes, share, deadline))
         except TimeoutError as error:
             raise RequestError("timeout", f"no whole answer within {timeout:g} s") from error
         except aiohttp.ClientResponseError as error:
             # Its text holds the whole URL, and that may hold a secret: only what lies behind it goes on.
-            raise RequestError("connection", "the answer is not HTTP that can be read") from error.__cause__
+            raise RequestError("connection", _NO_HTTP) from error.__cause__
+        except HttpProcessingError as error:
+            raise RequestError("connection", _NO_HTTP) from error
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, aiohttp.ClientConnectorError):
                 permit.unsent()
             raise RequestError("connection", _told(error)) from error
 
     async def _follow(self, request: Request, permit: Permit, reading: "_Reading") -> "_Got":
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        for _ in range(MOST_REDIRECTS + 1):
+            letter = None if self._by_session else self._connections.letter(request)
+            got: aiohttp.ClientResponse | Reply
+            if letter is None:
+                async with self._asked(request, permit) as got:
+                    body, location = await _read(got, reading)
+            else:
+                with await self._sent(letter, permit, again=request.method in _IDEMPOTENT) as got:
+                    body, location = await _read(got, reading)
+            if location is None:
+                return _Got(request, got.status, got.headers, body, clock() - started)
+            request = redirected(request, got.status, location)
+        raise RequestError("redirect", f"more than {MOST_REDIRECTS} redirects")
+
+    async def _sent(self, letter: Letter, permit: Permit, *, again: bool) -> Reply:
+        """Sent once more where the connection broke before an answer: a server may close an idle one at any moment."""
+        permit.spend()
+        try:
+            return await self._connections.sent(letter)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+            if not again:
+                raise
+        permit.spend()
+        return await self._connections.sent(letter)
+
+    def _asked(self, request: Request, permit: Permit) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """The same by the session."""
+
         async def spend(wire: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
             permit.spend()
             return await send(wire)
 
-        clock = asyncio.get_running_loop().time
-        started = clock()
-        for _ in range(MOST_REDIRECTS + 1):
-            async with self._session.request(
-                request.method,
-                request.url,
-                headers=request.headers,
-                data=request.body,
-                allow_redirects=False,
-                middlewares=(spend,),
-            ) as response:
-                location = response.headers.get("Location")
-                if response.status not in _REDIRECTS or location is None:
-                    body = await reading.body(response)
-                    return _Got(request.url, response.status, response.headers, body, clock() - started)
-                request = redirected(request, response.status, location)
-        raise RequestError("redirect", f"more than {MOST_REDIRECTS} redirects")
+        return self._session.request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            data=request.body,
+            allow_redirects=False,
+            middlewares=(spend,),
+        )
 
     async def notify(self, url: str, headers: Mapping[str, str], body: bytes, timeout: float) -> int:
         """The status that a POST of ours is answered with, whose body nobody reads; no budget counts it. RequestError
@@ -170,13 +204,19 @@ class Client:
 
 
 class _Got(NamedTuple):
-    """What came over the wire, and from which address in the end."""
+    """What came over the wire, and to which request in the end."""
 
-    url: URL
+    request: Request
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes
     seconds: float
+
+
+async def _read(response: aiohttp.ClientResponse | Reply, reading: "_Reading") -> tuple[bytes, str | None]:
+    """The body, or where a redirect leads to."""
+    location = response.headers.get("Location") if response.status in _REDIRECTS else None
+    return (await reading.body(response), None) if location is None else (b"", location)
 
 
 class _Reading(NamedTuple):
@@ -186,12 +226,15 @@ class _Reading(NamedTuple):
     share: Share | None = None  # None: it never waits
     deadline: Deadline | None = None  # it stands still meanwhile
 
-    async def body(self, response: aiohttp.ClientResponse) -> bytes:
+    async def body(self, response: aiohttp.ClientResponse | Reply) -> bytes:
         """The body, decompressed. An error status is an answer by itself, so there what came of a broken body will
         do."""
-        unpacker = Unpacker(response.headers.get("Content-Encoding", ""), self.most)
+        content, encoding = response.content, response.headers.get("Content-Encoding", "")
+        unpacker = Unpacker(encoding, self.most)
         try:
-            async for chunk in response.content.iter_any():
+            if not encoding and content.is_eof() and content.total_bytes <= min(self.most, LARGE):
+                return content.read_nowait()  # nearly always: it came with its head
+            while chunk := await content.readany():
                 unpacker.feed(chunk)
                 if self.share and not self.share.size and len(unpacker.body) > LARGE:
                     await self._room(response, self.share)
@@ -201,7 +244,7 @@ class _Reading(NamedTuple):
                 raise
         return bytes(unpacker.body)
 
-    async def _room(self, response: aiohttp.ClientResponse, share: Share) -> None:
+    async def _room(self, response: aiohttp.ClientResponse | Reply, share: Share) -> None:
         """Takes what the whole body may need; of one that is packed nobody knows how large it is."""
         packed = "Content-Encoding" in response.headers
         length = self.most if packed or response.content_length is None else response.content_length

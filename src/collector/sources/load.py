@@ -1,8 +1,7 @@
 """How much of answers is in memory: large ones wait with their reading until others are recorded."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 LARGE = 1 << 18  # bytes of an answer up to which it never waits
 MOST = 64_000_000  # bytes; one answer alone may be larger
@@ -17,14 +16,9 @@ class Load:
         self._turn = asyncio.Lock()
         self._less = asyncio.Event()
 
-    @contextmanager
-    def reading(self) -> Iterator["Share"]:
-        """What an answer takes for as long as it is read."""
-        share = Share(self)
-        try:
-            yield share
-        finally:
-            self.release(share.size)
+    def reading(self) -> "Share":
+        """A context for as long as an answer is read: what it takes meanwhile."""
+        return Share(self)
 
     async def fits(self, size: int) -> None:
         """Waits its turn, and until so many bytes have room beside the others, or there are no others; takes them."""
@@ -45,10 +39,21 @@ class Load:
 
 
 class Share:
-    """What one answer has taken."""
+    """What one answer has taken; given back where the context ends."""
+
+    __slots__ = ("_load", "size")
 
     def __init__(self, load: Load) -> None:
         self._load, self.size = load, 0
+
+    def __enter__(self) -> "Share":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.size:
+            self._load.release(self.size)
 
     async def take(self, size: int) -> None:
         """Takes so many bytes, once; it may wait."""

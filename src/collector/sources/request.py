@@ -57,9 +57,14 @@ class Request:
     """One request as it goes on the wire; its repr shows no more than where it goes."""
 
     method: str
-    url: URL
+    address: str  # percent-encoded
     headers: Mapping[str, str]
     body: bytes | None
+
+    @property
+    def url(self) -> URL:
+        """Its address, taken apart."""
+        return URL(self.address, encoded=True)
 
     def __repr__(self) -> str:
         return f"Request({self.method} {self.url.origin()}/…)"
@@ -107,11 +112,11 @@ class Endpoint:
         try:
             texts = [self._written(key) for key in keys]
             if cursor and self.spec.next == "link":
-                url, body = self._linked(texts, cursor), self._body(texts, None)
+                address, body = self._linked(texts, cursor), self._body(texts, None)
             else:
                 value = self._turn and self._turn.value(cursor)
-                url, body = self._url(texts, value), self._body(texts, value)
-            return Request(self.spec.method, url, self._filled_headers(texts), body)
+                address, body = self._url(texts, value), self._body(texts, value)
+            return Request(self.spec.method, address, self._filled_headers(texts), body)
         except UnicodeEncodeError as error:
             raise RequestError("malformed", f"an ID that is no Unicode text: {error.reason}") from error
 
@@ -155,7 +160,7 @@ class Endpoint:
 
     def _weigh(self) -> None:
         """`room`: the characters a URL has for IDs. A call may hold the IDs whose weights fit, and always one."""
-        self.room = max(0, LONGEST_URL - len(str(self._url([]))))
+        self.room = max(0, LONGEST_URL - len(self._url([])))
         repeated = [pair for pair in self._params if self._repeats(pair[1])]
         joined = [pieces for pair in self._params if pair not in repeated for pieces in pair]
         joined_places = sum(len(pieces) - 1 for pieces in (self._path, self._query, *joined))
@@ -212,17 +217,17 @@ class Endpoint:
             raise RequestError("malformed", "an empty ID")
         return self.spec.each.replace("{id}", key) if self.spec.packed else key
 
-    def _linked(self, texts: list[str], cursor: str) -> URL:
+    def _linked(self, texts: list[str], cursor: str) -> str:
         path, query = pages.asked(cursor, self._told)
         known = pages.names_of(query)
         left_out = self._encoded([pair for name, pair in self._secret if name not in known], texts)
         return self._address(path, query, left_out)
 
-    def _address(self, path: str, *queries: str) -> URL:
+    def _address(self, path: str, *queries: str) -> str:
         query = "&".join(filter(None, queries))
-        return URL(f"{self.spec.origin}{path}{query and '?'}{query}", encoded=True)
+        return f"{self.spec.origin}{path}{query and '?'}{query}"
 
-    def _url(self, texts: list[str], turned_to: str | int | None = None) -> URL:
+    def _url(self, texts: list[str], turned_to: str | int | None = None) -> str:
         value = _encode(self._joiner.join(texts))
         path = (_segments(texts[0]) if texts and self._segmented else value).join(self._path)
         # Encoding does not help here: servers and proxies resolve %2E%2E as they do two dots.
@@ -310,8 +315,8 @@ def redirected(request: Request, status: int, location: str) -> Request:
     url = links.resolved(request.url, location)
     if status == 303 or (status in (301, 302) and request.method == "POST"):
         headers = {name: text for name, text in request.headers.items() if name.lower() != "content-type"}
-        return Request("GET", url, headers, None)
-    return Request(request.method, url, request.headers, request.body)
+        return Request("GET", str(url), headers, None)
+    return Request(request.method, str(url), request.headers, request.body)
 
 
 def _segments(key: str) -> str:

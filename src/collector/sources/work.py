@@ -226,12 +226,12 @@ def _request(
         raise RequestError("malformed", f"an address that cannot be read: {error}") from error
     if where.scheme not in ("http", "https") or not where.host:
         raise RequestError("malformed", "an address that is neither http nor https")
-    sent = CIMultiDict({"User-Agent": AGENT})
+    sent = CIMultiDict({"User-Agent": AGENT, "Accept": "*/*"})
     body = _body(json, data, sent)
     sent.update(headers or {})
     sent["Accept-Encoding"] = ACCEPTED  # whatever the function says
     seconds = quantity.seconds(timeout) if isinstance(timeout, str) else float(timeout)
-    return Request(method.upper(), where, sent, body), seconds
+    return Request(method.upper(), str(where), sent, body), seconds
 
 
 def _body(json: Any, data: bytes | str | Mapping[str, str] | None, headers: CIMultiDict[str]) -> bytes | None:

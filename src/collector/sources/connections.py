@@ -1,0 +1,156 @@
+"""One request over a connection of aiohttp's pool, without its session.
+
+What a session does for cookies, proxies, traces, middlewares and redirects costs three times as much as the request
+itself. Connecting, TLS, keeping alive, parsing and flow control are aiohttp's own here too. These parts of it are not
+documented, so where a later aiohttp has others, or a request is none of a plain form, the session is asked.
+"""
+
+import asyncio
+import inspect
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from collector.sources.request import Request
+
+_PARAMS: dict[str, Any] = {"read_until_eof": True, "auto_decompress": False, "read_bufsize": 1 << 16}
+_BODILESS = ("GET", "HEAD")  # without a body their requests have no Content-Length
+_SCHEME = len("http://")
+_MOST_PEERS = 1_000
+_TARGET = re.compile(r"/[!-\"$-~]*")  # no space, no control character, no fragment
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+# What says where a message ends, or whom it is for, is left to the session.
+_NOT_OURS = {"host", "connection", "content-length", "transfer-encoding", "expect", "upgrade", "te", "trailer"}
+
+
+class Reply:
+    """A response whose body comes as it is read; as a context it gives its connection back, and closes it on an error
+    or where the body was not read to its end."""
+
+    __slots__ = ("_connection", "content", "headers", "status")
+
+    def __init__(
+        self, connection: Connection, status: int, headers: CIMultiDictProxy[str], content: aiohttp.StreamReader
+    ) -> None:
+        self._connection = connection
+        self.status, self.headers, self.content = status, headers, content
+
+    @property
+    def content_length(self) -> int | None:
+        """Bytes of the body as they are sent; None where nobody said."""
+        told = self.headers.get("Content-Length")
+        return int(told) if told is not None and told.isdecimal() else None
+
+    def __enter__(self) -> "Reply":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._connection.release()
+        else:
+            self._connection.close()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Letter:
+    """A request in the bytes that go on the wire, secrets among them, and to whom."""
+
+    peer: aiohttp.ClientRequest  # how aiohttp knows whom a connection leads to
+    data: bytes
+    bodiless: bool  # no answer to its kind has a body
+
+
+class _Block(NamedTuple):
+    """Headers as they are sent."""
+
+    text: str
+    names: frozenset[str]  # in lower case
+
+
+class Connections:
+    """The pool of a session."""
+
+    def __init__(self, session: aiohttp.ClientSession, longest_line: int) -> None:
+        connector = session.connector
+        assert connector is not None
+        self._session, self._connector = session, connector
+        self._params = {**_PARAMS, "max_line_size": longest_line, "max_field_size": longest_line}
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=None)
+        self._peers: dict[str, aiohttp.ClientRequest] = {}
+        self._known = known()
+
+    def letter(self, request: Request) -> Letter | None:
+        """The request as it is sent here; None where it is for the session."""
+        at = request.address.find("/", _SCHEME + 1)
+        origin, target, method, body = request.address[:at], request.address[at:], request.method, request.body
+        block = _block(tuple(request.headers.items()))
+        if not self._known or block is None or "@" in origin or not _TARGET.fullmatch(target):
+            return None
+        if (method not in _BODILESS) if body is None else "content-type" not in block.names:
+            return None  # the session has a header more to say
+        peer = self._peers.get(origin) or self._meet(origin)
+        length = "" if body is None else f"Content-Length: {len(body)}\r\n"
+        head = f"{method} {target} HTTP/1.1\r\nHost: {peer.headers['Host']}\r\n{block.text}{length}\r\n"
+        return Letter(peer, head.encode() + (body or b""), method == "HEAD")
+
+    async def sent(self, letter: Letter) -> Reply:
+        """What comes back. aiohttp's errors where nothing does."""
+        connection, protocol = await self._connected(letter.peer)
+        try:
+            if protocol.transport is None:
+                raise aiohttp.ServerDisconnectedError
+            protocol.set_response_params(skip_payload=letter.bodiless, **self._params)
+            protocol.transport.write(letter.data)
+            message, content = await protocol.read()
+            while 100 <= message.code < 200 and message.code != 101:
+                message, content = await protocol.read()
+        except BaseException:
+            connection.close()
+            raise
+        return Reply(connection, message.code, message.headers, content)
+
+    async def _connected(self, peer: aiohttp.ClientRequest) -> tuple[Connection, ResponseHandler]:
+        """A connection on which nothing has come yet: what a server sends unasked is no answer to the next request."""
+        while True:
+            connection = await self._connector.connect(peer, [], self._timeout)
+            protocol = connection.protocol
+            assert protocol is not None
+            if not protocol.should_close or protocol.transport is None:
+                return connection, protocol
+            connection.close()
+
+    def _meet(self, origin: str) -> aiohttp.ClientRequest:
+        if len(self._peers) >= _MOST_PEERS:
+            self._peers.clear()
+        peer = aiohttp.ClientRequest("GET", URL(f"{origin}/"), loop=asyncio.get_running_loop(), session=self._session)
+        self._peers[origin] = peer
+        return peer
+
+
+@lru_cache(64)
+def _block(headers: tuple[tuple[str, str], ...]) -> _Block | None:
+    """Headers as they are sent; None where one cannot be sent, or says what is not for us to say."""
+    for name, value in headers:
+        if name.lower() in _NOT_OURS or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            return None
+    text = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    return _Block(text, frozenset(name.lower() for name, _ in headers))
+
+
+def known() -> bool:
+    """Whether the parts of aiohttp that are used here are those of the version that is installed."""
+    wanted = {*_PARAMS, "skip_payload", "max_line_size", "max_field_size"}
+    has = inspect.signature(ResponseHandler.set_response_params).parameters
+    connects = list(inspect.signature(aiohttp.TCPConnector.connect).parameters)
+    return wanted <= set(has) and connects == ["self", "req", "traces", "timeout"]
