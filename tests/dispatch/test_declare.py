@@ -109,7 +109,7 @@ async def test_calls_that_hang_keep_nobody_else_from_being_read(tmp_path: Path) 
 async def test_a_storm_of_changes_loses_nothing_and_asks_for_nothing_twice(tmp_path: Path, limit: int | None) -> None:
     """While calls flow, wait and are told to wait: every ID ends found, and what was answered is not asked again."""
     ways: list[dict[str, Any]] = [{"pack": 7}, {"pack": 10}, {"pack": 10, "parallel": 3}, {"pack": 9, "timeout": "9s"}]
-    settings = Settings(limit=limit, window=0.5, headers=False, latency=(0.0, 0.002), faults=NO_FAULTS)
+    settings = Settings(limit=limit, window=1.0, headers=False, latency=(0.0, 0.002), faults=NO_FAULTS)
     too_much = {"limit": ["80/500ms"]} if limit else {}
     first = {"pack": 7, **too_much}
     async with StandIn(settings) as api, dispatching(tmp_path, {"posts": packed(api.url, **first)}) as running:

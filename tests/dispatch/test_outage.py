@@ -4,6 +4,8 @@ import asyncio
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from collector.model import State
 from collector.rehearsal.api import Settings, StandIn
 from collector.rehearsal.posts import NO_FAULTS
@@ -17,6 +19,7 @@ FULL = 4.0  # calls a second
 TRAVEL = 0.05  # seconds, at most
 
 
+@pytest.mark.timeout(30)  # of real time, a little of which goes with each of some hundred calls
 def test_ten_minutes_without_the_upstream_cost_no_id(tmp_path: Path) -> None:
     """With one try an ID nobody fails; at most one probe goes each 5 s; 10 s after its return the full rate is back."""
 
