@@ -73,13 +73,13 @@ class Service:
                 said.put(line)
         said.put(None)
 
-    def until(self, event: str) -> dict[str, Any]:
-        """Waits for a line of the log that was not waited for before, and returns it."""
+    def until(self, *events: str) -> dict[str, Any]:
+        """Waits for a line of the log with one of these that was not waited for before, and returns it."""
         while (line := self._said.get()) is not None:
             told: dict[str, Any] = json.loads(line) if line.startswith("{") else {}
-            if told.get("event") == event:
+            if told.get("event") in events:
                 return told
-        raise AssertionError(f"it ended with {self.process.wait()} and never said {event}: {self.log.read_text()}")
+        raise AssertionError(f"it ended with {self.process.wait()} and never said {events}: {self.log.read_text()}")
 
     def kill(self) -> None:
         """kill -9."""
