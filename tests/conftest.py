@@ -18,7 +18,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Those that may take long go first, dealt out to the workers, each of which takes its share in one piece: one that
-    is left to the end keeps a worker busy while the others have nothing to do."""
+    is left to the end keeps a worker busy while the others have nothing to do. Of the longest, those that wait have the
+    longest timeout, so that one that measures a rate does not begin beside those that work."""
     items.sort(key=_patience, reverse=True)
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
     items[:] = [item for first in range(workers) for item in items[first::workers]]

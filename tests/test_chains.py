@@ -75,7 +75,7 @@ def listed(run: Service, source: str) -> set[tuple[str, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(90)
 def test_a_chain_of_lists_is_whole_over_kills_and_every_post_is_there_once(tmp_path: Path) -> None:
     """Seeds to followers to their posts, and replies to the seeds, from one file of seeds dropped twice; kill -9 at 8
     random moments, tokens that the API forgets, faults of the wire: the books of each batch balance, and each list is

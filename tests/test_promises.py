@@ -123,7 +123,7 @@ MOMENTS = (("ready", 0.3), ("starting", 0.2), ("ready", 0.8))  # a line of the l
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(90)
 def test_kill_it_at_any_moment_and_the_next_start_goes_on(tmp_path: Path) -> None:
     """kill -9 at 12 random moments of taking in, of starts and of work, then a start: every ID is there exactly once.
     `python -m bench.stops --kills 100` makes many more."""
