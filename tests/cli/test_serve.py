@@ -49,9 +49,9 @@ class Service:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Service]:
+def running(folder: Path, config: str = CONFIG) -> Iterator[Service]:
     """A service that is ready."""
-    (folder / "collector.toml").write_text(CONFIG)
+    (folder / "collector.toml").write_text(config)
     command = [sys.executable, "-m", "collector", "run"]
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -213,6 +213,19 @@ def test_a_stop_is_a_success_before_anything_is_loaded(folder: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 0
     assert not (folder / "lock").exists()
+
+
+def test_what_a_start_has_loaded_is_not_looked_through_for_cycles(folder: Path) -> None:
+    """In a running service; the search is on."""
+    said = "{'id': work.id, 'enabled': gc.isenabled(), 'left out': gc.get_freeze_count()}"
+    (folder / "told.py").write_text(f"import gc\n\ndef ask(work):\n    return {said}\n")
+    (folder / "watch/posts").mkdir(parents=True)
+    (folder / "watch/posts/one.txt").write_text("7\n")
+    with running(folder, CONFIG.replace('url = "http://127.0.0.1:9/{id}"', 'call = "told:ask"')) as service:
+        service.logged("results_written")
+    item = json.loads((folder / "batches/0001-one/found.jsonl").read_text())["item"]
+    assert item["enabled"]
+    assert item["left out"] > 50_000
 
 
 def test_the_service_does_without_rich() -> None:
