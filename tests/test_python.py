@@ -27,6 +27,14 @@ def said(word):
 def quick(work):
     return {"id": work.id, "who": work.config["who"]}
 
+def counted(work):
+    if work.id == "500":
+        said("500")
+    return {"id": work.id}
+
+async def counted_awaited(work):
+    return counted(work)
+
 def slept(work):
     """Deaf to everything, within C."""
     said(work.id)
@@ -125,6 +133,23 @@ def left_behind(run: Service) -> dict[str, Any]:
     assert events.index("runs_left_behind") == events.index("stopped") - 1
     assert "loop_trouble" not in events
     return found
+
+
+@pytest.mark.parametrize("function", ["counted", "counted_awaited"])
+def test_a_kill_among_quick_runs_loses_none_and_keeps_none_twice(
+    tmp_path: Path, functions: IO[str], function: str
+) -> None:
+    """What was done and not yet written down is done again."""
+    ids = [str(n) for n in range(4_000)]
+    with service(tmp_path, NOBODY, table(function)) as run:
+        run.start()
+        run.until("ready")
+        drop(run, *ids)
+        assert heard(functions, 1) == ["500"]
+        run.kill()
+        run.start()
+        run.until("results_written")
+        assert run.rows("SELECT count(*), count(DISTINCT job) FROM items") == [(4_000, 4_000)]
 
 
 @pytest.mark.parametrize("function", ["slept", "spun", "blocked"])

@@ -228,6 +228,110 @@ async def test_a_function_that_never_ends_well_stops_its_source(tmp_path: Path) 
         assert f"mend {__name__}:broken" in why
 
 
+async def waits_in_all_ways(work: Work) -> dict[str, Any]:
+    said = []
+    async with asyncio.timeout(None) as timer, asyncio.TaskGroup() as group:
+        slept = group.create_task(asyncio.sleep(0, "slept"))
+        said.append(await asyncio.to_thread(str, "thread"))
+        timer.reschedule(asyncio.get_running_loop().time() + 60)
+    try:
+        async with asyncio.timeout(0):
+            await asyncio.Event().wait()
+    except TimeoutError:
+        said.append("timed out")
+    return {"said": [slept.result(), *said], "task": asyncio.current_task() is not None}
+
+
+async def test_an_async_function_may_wait_as_in_any_task(tmp_path: Path) -> None:
+    """With time-outs of its own that were begun before it waited first, groups, and threads."""
+    async with dispatching(tmp_path, {"posts": source("waits_in_all_ways")}) as running:
+        await running.finished(await running.add([str(n) for n in range(40)]))
+        said = Counter(body for (body,) in rows(running, "SELECT body FROM items"))
+        assert said == {'{"said":["slept","thread","timed out"],"task":true}': 40}
+
+
+async def outlives_a_cancel(work: Work) -> dict[str, Any]:
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task
+    loop.call_soon(task.cancel)
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        task.uncancel()
+    await asyncio.sleep(0)
+    return {"id": work.id}
+
+
+async def test_a_cancel_in_its_first_wait_is_the_function_s_own_affair(tmp_path: Path) -> None:
+    """It may go on after it, and wait again."""
+    async with dispatching(tmp_path, {"posts": source("outlives_a_cancel")}) as running:
+        batch = await running.add(["1", "2"])
+        await running.finished(batch)
+        assert running.store.books.of(batch.id).count(State.FOUND) == 2
+
+
+async def fails_after_a_wait(work: Work) -> None:
+    await asyncio.sleep(0)
+    by_id(work)
+
+
+@pytest.mark.parametrize("function", ["by_id", "by_id_awaited", "fails_after_a_wait"])
+async def test_a_traceback_begins_in_the_function(tmp_path: Path, function: str) -> None:
+    """Whoever called it is no matter of its author."""
+    async with dispatching(tmp_path, {"posts": source(function, tries=1)}) as running:
+        await running.finished(await running.add(["fault"]))
+        [(told,)] = rows(running, "SELECT traceback FROM attempts")
+        assert told.splitlines()[1].endswith(f"in {function}")
+
+
+def one_waits(work: Work) -> dict[str, Any]:
+    if work.id == "7":
+        stages[0].came.put(work.id)
+        stages[0].go.wait()
+    if work.id == "13":
+        raise LookupError("no such row")
+    return {"id": work.id}
+
+
+async def test_a_slow_function_among_quick_ones_holds_up_none(tmp_path: Path, stage: Stage) -> None:
+    """Nor does one that fails: what a thread would have done next is done by others."""
+    async with dispatching(tmp_path, {"posts": source("one_waits", tries=1)}) as running:
+        batch = await running.add([str(n) for n in range(200)])
+        assert await stage.entered() == "7"
+        await until(lambda: running.store.books.count(batch.id, State.FOUND) == 198)
+        assert running.dispatcher.calls_in_the_air == 1
+        stage.go.set()
+        await running.finished(batch)
+        assert running.store.books.of(batch.id).reasons == {(State.FAILED, "lookuperror"): 1}
+        assert rows(running, "SELECT count(*), count(DISTINCT key) FROM items") == [(199, 199)]
+
+
+def three_wait(work: Work) -> dict[str, Any]:
+    if int(work.id) % 10 == 3:
+        work.cancelled.wait()
+        stages[0].came.put(work.id)
+    return {"id": work.id}
+
+
+async def test_each_run_has_its_own_time(tmp_path: Path, stage: Stage) -> None:
+    """Those of a thread that ran beside a slow one are not asked to end with it."""
+    async with dispatching(tmp_path, {"posts": source("three_wait", timeout="200ms")}) as running:
+        batch = await running.add([str(n) for n in range(30)])
+        assert {await stage.entered() for _ in range(3)} == {"3", "13", "23"}
+        await until(lambda: running.store.books.count(batch.id, State.DELAYED) == 3)
+        await until(lambda: running.store.books.count(batch.id, State.FOUND) == 27)
+        assert {key for (key,) in rows(running, "SELECT key FROM jobs WHERE reason = 'timeout'")} == {"3", "13", "23"}
+
+
+@pytest.mark.parametrize("function", ["one_waits", "awaited"])
+async def test_two_batches_may_ask_for_the_same_id_at_once(tmp_path: Path, function: str) -> None:
+    """Each gets its own answer, and none waits for minutes."""
+    async with dispatching(tmp_path, {"posts": source(function, options={"n": 1})}) as running:
+        batches = [await running.add([f"{n}0" for n in range(50)], name=name) for name in ("one", "two")]
+        await running.finished(*batches)
+        assert [running.store.books.of(batch.id).count(State.FOUND) for batch in batches] == [50, 50]
+
+
 def crowded(work: Work) -> None:
     with stages[0]:
         stages[0].came.put(work.id)

@@ -29,7 +29,7 @@ class Said(msgspec.Struct, frozen=True):
     date: float | None = None  # epoch seconds of the server's clock when it answered
 
 
-_NOTHING = Said()
+NOTHING = Said()
 
 
 def read(headers: Mapping[str, str], wall: float) -> Said:
@@ -39,7 +39,7 @@ def read(headers: Mapping[str, str], wall: float) -> Said:
     clock, is used only when there is no `Date`. Never raises.
     """
     if not headers:
-        return _NOTHING
+        return NOTHING
     names = "\n".join(headers).lower()
     if "limit" not in names and "retry-after" not in names:  # one look, for most servers say nothing more
         return Said(date=_moment(headers.get("Date") or headers.get("date") or ""))

@@ -92,6 +92,15 @@ class Permit:
             self.returned(0)
         return signal
 
+    def landed(self) -> None:
+        """Settles a call that asked no server, so nothing is to be learnt from an answer."""
+        assert self._sent_at is not None, "an end without a send"
+        self._good = True
+        self._line.pace.came_back(self._clock.mono() - self._sent_at)
+        if self._pools or self._line.bound:
+            self._accepted(headers.NOTHING, self._sent_at)
+        self._settle()
+
     def returned(self, items: int | None) -> None:
         """So many objects came back, None where nobody can tell: then all that was reserved counts.
 

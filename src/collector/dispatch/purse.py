@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from collector.budget.freeze import Signal
 from collector.budget.permit import Permit
 from collector.dispatch.judge import HELD_BACK
 from collector.errors import NoPermit, RequestError, StoreBusy
+from collector.host.alarm import Alarm
 from collector.host.deadline import Deadline
 from collector.sources.answer import Answer
 from collector.sources.http import Client
@@ -42,33 +44,38 @@ class Wire:
         self._permit.unsent()
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the purses of all runs of a source have in common."""
+
+    draw: Callable[[], Awaitable[Permit]]
+    client: Client
+    max_bytes: int
+    trouble: Callable[[StoreBusy], Awaitable[None]]
+
+
 class Purse:
     """The permits of a run. It never waits for one while it holds another that nobody uses, so no two runs can wait
     for each other."""
 
-    def __init__(
-        self,
-        own: Permit,
-        draw: Callable[[], Awaitable[Permit]],
-        client: Client,
-        max_bytes: int,
-        trouble: Callable[[StoreBusy], Awaitable[None]],
-    ) -> None:
-        self._own: Permit | None = own  # until a request goes with it, or the run has landed
-        self._draw, self._client, self._max_bytes, self._trouble = draw, client, max_bytes, trouble
-        self._deadline: Deadline | None = None
-        self._timer = asyncio.get_running_loop().call_later(LANDS, self.land)
+    __slots__ = ("_deadline", "_means", "_own")
 
-    def counts(self, deadline: Deadline) -> None:
-        """From now on waiting stops this deadline."""
+    def __init__(self, own: Permit, means: Means) -> None:
+        self._own: Permit | None = own  # until a request goes with it, or the run has landed
+        self._means = means
+        self._deadline: Deadline | None = None
+
+    def waits(self, deadline: Deadline, landing: Alarm, now: float) -> None:
+        """The run takes its time (`now` in loop time): its own waiting stops this deadline, and `landing` is to ring
+        when it must land."""
         self._deadline = deadline
+        landing.set(now + LANDS)
 
     def land(self) -> None:
         """The run itself is no call in the air any more: what it did not ask for it will draw for."""
-        self._timer.cancel()
         own, self._own = self._own, None
         if own:
-            own.answered(200, {})
+            own.landed()
 
     async def send(self, request: Request, timeout: float) -> Answer:
         """The answer to a request, sent again after each wait that the API asked for."""
@@ -76,7 +83,7 @@ class Purse:
         for _ in range(HELD_BACK):
             own, self._own = self._own, None
             if own and own.frozen:
-                own.answered(200, {})
+                own.landed()
                 own = None
             got = await (self._ask_first(letter, own) if own else self._ask_anew(letter))
             if got:
@@ -97,19 +104,21 @@ class Purse:
                 permit.returned(0)  # objects are counted when the function returns them
                 return got
         except StoreBusy as error:
-            await self._trouble(error)
+            await self._means.trouble(error)
             return None
 
     async def _drawn(self) -> Permit:
         if self._deadline is None:
-            return await self._draw()
+            await asyncio.sleep(0)  # so that the run is known to wait, and has a deadline
+        if self._deadline is None:
+            return await self._means.draw()
         with self._deadline.stopped():
-            return await self._draw()
+            return await self._means.draw()
 
     async def _ask(self, letter: Letter, permit: Permit, wire: Wire) -> Answer | None:
         """The answer; None where it said to wait, or nothing could leave."""
         try:
-            got = await self._client.send(letter.request, wire, letter.timeout, self._max_bytes)
+            got = await self._means.client.send(letter.request, wire, letter.timeout, self._means.max_bytes)
         except NoPermit as error:
             if wire.left:
                 raise RequestError("no-permit", f"a redirect had no call left: {error}") from error

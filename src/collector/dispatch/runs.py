@@ -1,7 +1,7 @@
 """Runs of a Python source: its function called for one ID after the other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any
 
@@ -10,19 +10,20 @@ import structlog
 
 from collector.budget.permit import Permit
 from collector.clock import Clock
-from collector.dispatch import retry
+from collector.dispatch import retry, step
 from collector.dispatch.consumer import Consumer, Tools, Waits
 from collector.dispatch.judge import ALIKE_STOPS, Judge
 from collector.dispatch.lane import Lane
-from collector.dispatch.purse import Purse
+from collector.dispatch.purse import Means, Purse
 from collector.errors import NoPermit
+from collector.host.alarm import Alarm
 from collector.host.workers import Seat, Workers
 from collector.model import Call, Doing
 from collector.sources import python
 from collector.sources.answer import Answer, Good, Later, Unreadable
 from collector.sources.python import Function
 from collector.sources.request import Request
-from collector.sources.returned import Ended, Returned, gathered, is_stream, listed, told
+from collector.sources.returned import Ended, Returned, gathered, is_stream, listed, told, whole
 from collector.sources.work import Loop, Page, Work, doing
 from collector.store.items import Items
 
@@ -34,6 +35,8 @@ log = structlog.get_logger()
 
 class Host:
     """What a run is given of the service."""
+
+    __slots__ = ("_clock", "_items", "_purse")
 
     def __init__(self, purse: Purse, items: Items, clock: Clock) -> None:
         self._purse, self._items, self._clock = purse, items, clock
@@ -59,12 +62,22 @@ class Runner(Consumer):
         self._items, self._workers = items, workers
         self._function = python.load(lane.endpoint.spec.call or "")
         self._is_async = python.is_async(self._function)
+        self._means = Means(self._further, self._client, lane.endpoint.spec.max_bytes, self._disk_trouble)
         self._work: Work | None = None  # of the run there is
+        self._purse: Purse | None = None  # of that one too
+        self._landing = Alarm(self._land)
 
     @property
     def doing(self) -> Doing | None:
         """What its run said last."""
         return doing(self._work) if self._work else None
+
+    async def run(self) -> None:
+        """As a consumer does."""
+        try:
+            await super().run()
+        finally:
+            self._landing.close()
 
     async def _try(self, call: Call, waits: Waits) -> bool:
         """Whether the function was called; if not the source has stopped, or was told to wait."""
@@ -91,22 +104,26 @@ class Runner(Consumer):
 
     async def _run(self, call: Call, permit: Permit, seat: Seat | None) -> None:
         lane, began = self._lane, self._clock.mono()
-        purse = Purse(permit, self._further, self._client, lane.endpoint.spec.max_bytes, self._disk_trouble)
+        purse = self._purse = Purse(permit, self._means)
         loop = None if seat is None else Loop(asyncio.get_running_loop())
-        host = Host(purse, self._items, self._clock)
-        self._work = Work(call.keys[0], lane.endpoint.spec.options, host, loop)
+        work = self._work = Work(call.keys[0], lane.endpoint.spec.options, Host(purse, self._items, self._clock), loop)
         lane.taken.sent(call)
         try:
-            ended = await self._ended(self._work, purse, seat)
+            ended = await (self._on_loop(work, purse) if seat is None else self._in_thread(work, purse, seat))
             purse.land()
             permit.returned(ended.reading.returned if isinstance(ended.reading, Good) else 0)
             await self._tell(call, ended, began)
         finally:
             purse.land()
+            self._landing.set(None)
             lane.taken.landed()
-            self._work = None
+            self._work = self._purse = None
             if loop:
                 loop.end()
+
+    def _land(self) -> None:
+        if self._purse:
+            self._purse.land()
 
     async def _further(self) -> Permit:
         """A permit for one more request. NoPermit where the source is no longer declared."""
@@ -118,48 +135,55 @@ class Runner(Consumer):
         self._lane.trouble = None  # the ledger can write
         return permit
 
-    async def _ended(self, work: Work, purse: Purse, seat: Seat | None) -> Ended:
-        """How the run ended, within its time."""
+    async def _on_loop(self, work: Work, purse: Purse) -> Ended:
+        """How an async function ended. One that waits for nothing is done before a clock is set for it."""
+        returned = self._returned(work)
+        try:
+            is_over, value = step.first(self._function, work)
+            if is_over and (value is None or isinstance(value, dict)):
+                return whole(returned, value)
+        except BaseException as error:  # whatever a stranger's function raises; a Ctrl-C of ours is no exception here
+            return told(work.id, error)
+        rest = _gathered(returned, value) if is_over else _awaited(returned, value)
+        ended = await self._in_time(work, purse, _caught(work, rest))
+        return ended or Ended(Unreadable("timeout", self._no_end))
+
+    async def _in_thread(self, work: Work, purse: Purse, seat: Seat) -> Ended:
+        """How a plain function ended. After its time its thread may go on: then nobody else has this ID."""
+        if self._workers.kept_for(self._lane.name, work.id):
+            return Ended(Later(retry.LONGEST, "timeout", "the thread of a run that timed out still works on it"))
+        called = partial(_called, self._function, work, self._returned(work))
+        if ended := await self._in_time(work, purse, self._threaded(work, seat, called)):
+            return ended
+        goes_on = ". Its thread goes on and keeps its place until it ends" if seat.key else ""
+        return Ended(Later(retry.LONGEST, "timeout", self._no_end + goes_on))
+
+    async def _in_time(self, work: Work, purse: Purse, rest: Coroutine[Any, Any, Ended]) -> Ended | None:
+        """How a run that takes its time ends; None where it was asked to end since that was over."""
         seconds = self._lane.endpoint.spec.timeout
         try:
             with self._client.deadlines.within(seconds) as deadline:
-                purse.counts(deadline)
-                return await (self._awaited(work) if seat is None else self._threaded(work, seat))
+                purse.waits(deadline, self._landing, asyncio.get_running_loop().time())
+                return await rest
         except TimeoutError:
-            said = f"no end within {seconds:g} s; a longer `timeout` gives it more"
-        work.end()
-        log.warning("run_timed_out", source=self._lane.name, id=work.id, seconds=seconds)
-        if seat is None:
-            return Ended(Unreadable("timeout", said))
-        return Ended(Later(retry.LONGEST, "timeout", f"{said}. Its thread goes on and keeps its place until it ends"))
+            work.end()
+            log.warning("run_timed_out", source=self._lane.name, id=work.id, seconds=seconds)
+            return None
 
-    async def _awaited(self, work: Work) -> Ended:
-        """An async function to its end, on the loop. A cancel that nobody asked for is its own fault."""
+    async def _threaded(self, work: Work, seat: Seat, called: Callable[[], Ended]) -> Ended:
+        """A call to its end, in a thread. Cancelled, it asks it to end and gives it a moment."""
         try:
-            return await _gathered(self._function, work, self._returned(work))
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task and task.cancelling():
-                work.cancelled.set()
-                raise
-            return told(work.id, error)
-        except BaseException as error:  # whatever a stranger's function raises; a Ctrl-C of ours is no exception here
-            return told(work.id, error)
-
-    async def _threaded(self, work: Work, seat: Seat) -> Ended:
-        """A plain function to its end, in a thread. Cancelled, it asks it to end and gives it a moment."""
-        if self._workers.busy(self._lane.name, work.id):
-            return Ended(Later(retry.LONGEST, "timeout", "the thread of a run that timed out still works on it"))
-        future = seat.begin(work.id, partial(_called, self._function, work, self._returned(work)))
-        try:
-            await asyncio.wait([future])
+            ended: Ended = await seat.begin(work.id, called)
         except asyncio.CancelledError:
             work.end()
-            if self.stopping:
-                await asyncio.wait([future], timeout=ASKED)
+            if not seat.withdraw() and self.stopping:
+                await seat.over(timeout=ASKED)
             raise
-        ended: Ended = future.result()
         return ended
+
+    @property
+    def _no_end(self) -> str:
+        return f"no end within {self._lane.endpoint.spec.timeout:g} s; a longer `timeout` gives it more"
 
     def _returned(self, work: Work) -> Returned:
         return Returned(self._lane.endpoint.spec, work.id)
@@ -193,16 +217,30 @@ def _called(function: Function, work: Work, returned: Returned) -> Ended:
         return told(work.id, error)
 
 
-async def _gathered(function: Function, work: Work, returned: Returned) -> Ended:
-    """What an async function returns, to its end; in parts, lest a long list, or a stream that never waits, holds up
-    everybody else."""
-    value: Any = function(work)
-    if not is_stream(value):
-        value = await value
+async def _caught(work: Work, rest: Coroutine[Any, Any, Ended]) -> Ended:
+    """How what is left of an async function ends. A cancel that nobody asked for is its own fault."""
+    try:
+        return await rest
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task and task.cancelling():
+            work.cancelled.set()
+            raise
+        return told(work.id, error)
+    except BaseException as error:
+        return told(work.id, error)
+
+
+async def _awaited(returned: Returned, value: Any) -> Ended:
+    """What an async function gave, to its end."""
+    return await _gathered(returned, value if is_stream(value) else await value)
+
+
+async def _gathered(returned: Returned, value: Any) -> Ended:
+    """What it returned, to its end; in parts, lest a long list, or a stream that never waits, holds up everybody
+    else."""
     if value is None or isinstance(value, dict):
-        if value is not None:
-            returned.alone(value)
-        return returned.ended()
+        return whole(returned, value)
     async for item in value if is_stream(value) else _streamed(listed(value)):
         returned.add(item)
         if not len(returned) % _PART:

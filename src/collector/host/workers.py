@@ -2,24 +2,26 @@
 
 import asyncio
 import threading
-from collections import Counter, defaultdict
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Self, TypeAlias
-
-Inbox: TypeAlias = "SimpleQueue[Callable[[], None] | None]"
+from typing import Any, Self
 
 
 class Seat:
     """A place for one thread. It is free again once it was left and its thread has ended what it does."""
 
-    def __init__(self, workers: "Workers", source: str) -> None:
-        self.source = source
-        self.key: str | None = None  # whose work a thread does now
+    __slots__ = ("_room", "ended", "key", "left", "value", "work")
+
+    def __init__(self, room: "_Room") -> None:
+        self.key: str | None = None  # whose work a thread does now, or will in a moment
         self.left = False  # nobody waits for its thread
-        self._workers = workers
+        self.work: Callable[[], Any] | None = None  # that no thread has begun
+        self.value: Any = None  # what the work came to
+        self.ended: asyncio.Future[Any] | None = None
+        self._room = room
 
     def __enter__(self) -> Self:
         return self
@@ -28,100 +30,166 @@ class Seat:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.left = True
-        if self.key is None:
-            self._workers.free(self)
+        self._room.leave(self)
 
     def begin(self, key: str, work: Callable[[], Any]) -> "asyncio.Future[Any]":
         """Does the work of a key in a thread. It must not raise."""
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
-        self.key, inbox = key, self._workers.hire(self)
+        self.key, self.work = key, work
+        self.ended = self._room.loop.create_future()
+        self._room.offer(self)
+        return self.ended
 
-        def ended(value: Any) -> None:
-            self.key = None
-            self._workers.over(self, inbox)
-            if not future.done():
-                future.set_result(value)
-            if self.left:
-                self._workers.free(self)
+    def withdraw(self) -> bool:
+        """Takes back work that no thread has begun; False where one has."""
+        return self._room.withdraw(self)
 
-        def do() -> None:
-            value = work()
-            with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
-                loop.call_soon_threadsafe(ended, value)
+    async def over(self, timeout: float) -> None:
+        """Returns when its thread has ended what it does, or after so many seconds."""
+        if self.key is not None:
+            self.ended = self._room.loop.create_future()
+            await asyncio.wait([self.ended], timeout=timeout)
 
-        inbox.put(do)
-        return future
+
+class _Room:
+    """The threads of one source. They take what is ready one after the other, so that quick work costs no change of
+    threads; whoever takes something calls another one for what is left, so that slow work holds up nobody."""
+
+    def __init__(self, source: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.most = 0
+        self.taken = 0  # seats, those of threads that nobody waits for too
+        self.busy: dict[Seat, None] = {}  # whose work is ready, begun, or done and not told yet
+        self.kept: dict[Seat, None] = {}  # of these, whom nobody waits for
+        self.freed = asyncio.Event()
+        self._name = f"collector-{source}"
+        # From here on both sides: each step below is one that no other thread can come between.
+        self._ready: deque[Seat] = deque()
+        self._done: deque[Seat] = deque()
+        self._idle: deque[SimpleQueue[bool]] = deque()  # where a thread waits for True: there is work
+        self._is_coming = False  # a thread was called and has not looked yet
+        self._is_told = False  # the loop was called and has not looked yet
+
+    def offer(self, seat: Seat) -> None:
+        """There is work for a thread."""
+        self.busy[seat] = None
+        self._ready.append(seat)
+        if not self._is_coming:
+            self._call()
+
+    def withdraw(self, seat: Seat) -> bool:
+        try:
+            self._ready.remove(seat)
+        except ValueError:
+            return False
+        seat.key = seat.work = None
+        del self.busy[seat]
+        return True
+
+    def leave(self, seat: Seat) -> None:
+        """Nobody waits for its work any more."""
+        if seat.key is None:
+            self.free()
+        else:
+            self.kept[seat] = None
+
+    def free(self) -> None:
+        """Somebody else may take the seat."""
+        self.taken -= 1
+        self.freed.set()
+
+    def close(self) -> None:
+        """Threads without work end."""
+        while self._idle:
+            self._idle.pop().put(False)
+
+    def _call(self) -> None:
+        """Wakes a thread, or begins one; RuntimeError where the machine has none left."""
+        self._is_coming = True
+        try:
+            self._idle.pop().put(True)
+        except IndexError:
+            try:
+                threading.Thread(target=self._work, name=self._name, daemon=True).start()
+            except BaseException:
+                self._is_coming = False
+                raise
+
+    def _work(self) -> None:
+        """What each thread does."""
+        inbox: SimpleQueue[bool] = SimpleQueue()
+        is_wanted = True
+        while is_wanted:
+            self._is_coming = False  # before it looks, so that nothing is missed that becomes ready meanwhile
+            self._visit()
+            if len(self._idle) >= self.most:
+                return
+            self._idle.append(inbox)
+            is_wanted = inbox.get()
+
+    def _visit(self) -> None:
+        """Does what is ready until nothing is."""
+        while self._ready:
+            try:
+                seat = self._ready.popleft()
+            except IndexError:  # another one was quicker
+                return
+            if self._ready and not self._is_coming:
+                with suppress(RuntimeError):  # then whoever is there has to do
+                    self._call()
+            assert seat.work
+            seat.value = seat.work()
+            self._done.append(seat)
+            if not self._is_told:
+                self._is_told = True
+                with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+                    self.loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        """On the loop: what has ended."""
+        self._is_told = False  # before it looks, as above
+        while self._done:
+            seat = self._done.popleft()
+            seat.key = seat.work = None
+            del self.busy[seat]
+            if seat.ended and not seat.ended.done():
+                seat.ended.set_result(seat.value)
+            if seat.left:
+                del self.kept[seat]
+                self.free()
 
 
 class Workers:
     """The threads of all sources."""
 
     def __init__(self) -> None:
-        self._most: dict[str, int] = {}  # by source
-        self._taken: Counter[str] = Counter()  # seats, those of threads that nobody waits for too
-        self._busy: dict[Seat, None] = {}
-        self._idle: defaultdict[str, list[Inbox]] = defaultdict(list)
-        self._freed = asyncio.Event()
+        self._rooms: dict[str, _Room] = {}
 
     async def seat(self, source: str, most: int) -> Seat:
         """A place for a thread, when fewer than `most` of the source are taken."""
-        self._most[source] = most
-        while self._taken[source] >= most:
-            self._freed.clear()
-            await self._freed.wait()
-        self._taken[source] += 1
-        return Seat(self, source)
+        room = self._rooms.get(source)
+        if room is None:
+            room = self._rooms[source] = _Room(source, asyncio.get_running_loop())
+        room.most = most
+        while room.taken >= most:
+            room.freed.clear()
+            await room.freed.wait()
+        room.taken += 1
+        return Seat(room)
 
-    def busy(self, source: str, key: str) -> bool:
-        """True while a thread works on a key of a source."""
-        return any(seat.key == key and seat.source == source for seat in self._busy)
+    def kept_for(self, source: str, key: str) -> bool:
+        """True while a thread works on a key of a source, for which nobody waits any more."""
+        room = self._rooms.get(source)
+        return room is not None and any(seat.key == key for seat in room.kept)
 
     def left(self) -> dict[str, list[str]]:
         """The keys on which threads still work, by source."""
-        found: defaultdict[str, list[str]] = defaultdict(list)
-        for seat in self._busy:
-            found[seat.source].append(seat.key or "")
-        return dict(found)
+        return {source: [seat.key or "" for seat in room.busy] for source, room in self._rooms.items() if room.busy}
 
     def kept(self) -> dict[str, list[str]]:
         """The keys of threads for which nobody waits any more, and which keep their places, by source."""
-        found: defaultdict[str, list[str]] = defaultdict(list)
-        for seat in self._busy:
-            if seat.left:
-                found[seat.source].append(seat.key or "")
-        return dict(found)
+        return {source: [seat.key or "" for seat in room.kept] for source, room in self._rooms.items() if room.kept}
 
     def close(self) -> None:
         """Threads without work end; those with work are left to themselves."""
-        for inboxes in self._idle.values():
-            for inbox in inboxes:
-                inbox.put(None)
-        self._idle.clear()
-
-    def hire(self, seat: Seat) -> Inbox:
-        """A thread's inbox, for the work of a seat."""
-        self._busy[seat] = None
-        if idle := self._idle[seat.source]:
-            return idle.pop()
-        inbox: Inbox = SimpleQueue()
-        threading.Thread(target=_work, args=(inbox,), name=f"collector-{seat.source}", daemon=True).start()
-        return inbox
-
-    def over(self, seat: Seat, inbox: Inbox) -> None:
-        """The thread of a seat has nothing to do."""
-        del self._busy[seat]
-        if len(idle := self._idle[seat.source]) < self._most[seat.source]:
-            idle.append(inbox)
-        else:
-            inbox.put(None)
-
-    def free(self, seat: Seat) -> None:
-        """Somebody else may take the seat."""
-        self._taken[seat.source] -= 1
-        self._freed.set()
-
-
-def _work(inbox: Inbox) -> None:
-    while (do := inbox.get()) is not None:
-        do()
+        for room in self._rooms.values():
+            room.close()

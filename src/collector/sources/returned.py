@@ -19,6 +19,7 @@ from collector.sources.words import clean, code
 
 LONGEST_TRACEBACK = 8_000  # characters
 SOONEST_LATER = 1.0  # seconds; sooner, the same IDs would go round and round
+_CALLERS = ("collector.dispatch.runs", "collector.dispatch.step")  # who calls functions
 
 _encode = msgspec.json.Encoder().encode
 
@@ -95,10 +96,17 @@ def listed(value: object) -> Iterator[object] | None:
     return iter(value)
 
 
+def whole(returned: Returned, value: dict[str, Any] | None) -> Ended:
+    """One object, or none."""
+    if value is not None:
+        returned.alone(value)
+    return returned.ended()
+
+
 def gathered(returned: Returned, value: object, unwanted: Callable[[], bool]) -> Ended:
     """What a plain function returned, to its end, or until it is `unwanted`: a generator may have no end."""
-    if isinstance(value, dict):
-        returned.alone(value)
+    if value is None or isinstance(value, dict):
+        return whole(returned, value)
     for item in listed(value) or ():
         if unwanted():
             break
@@ -161,7 +169,9 @@ def _words(reason: str, detail: str, default: str) -> tuple[str, str]:
 
 def _trace(error: BaseException) -> str:
     """The traceback from the function's own frame on; the end of a long one, where the fault is."""
-    own = error.__traceback__.tb_next if error.__traceback__ else None
+    own = error.__traceback__
+    while own and own.tb_frame.f_globals.get("__name__") in _CALLERS:
+        own = own.tb_next
     text = "".join(traceback.format_exception(type(error), error, own))
     return text[-LONGEST_TRACEBACK:].encode("utf-8", "replace").decode()
 

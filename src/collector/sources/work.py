@@ -63,6 +63,8 @@ class Loop:
     """The event loop as it is seen from a thread of a run: asked for one thing after the other, until the run is to
     end."""
 
+    __slots__ = ("_asked", "_ended", "_lock", "_loop")
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._lock = threading.Lock()
