@@ -32,6 +32,7 @@ format: $(VENV)/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# BENCH=--peers, --quick, or "--only one-16,idle", for instance; --help tells what there is.
 bench: $(VENV)/dev
 	$(BIN)/python -m bench.speed $(BENCH)
 

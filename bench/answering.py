@@ -26,8 +26,8 @@ _WORDS = "The quick brown fox jumps over the lazy dog and tells nobody of it. "
 _METRICS = '"public_metrics":{"retweet_count":12,"reply_count":3,"like_count":144,"quote_count":0}'
 _URLS = ",".join(f'{{"start":{n},"end":{n + 23},"url":"https://t.co/abcdefgh{n:02}"}}' for n in range(12))
 _ENTITIES = f'"entities":{{"urls":[{_URLS}]}}'
-_LONG = f'"text":"{_WORDS * 20}","lang":"en",{_METRICS},{_ENTITIES}'
-_SHORT = f'"text":"{_WORDS * 3}","lang":"en",{_METRICS}'
+LONG = f'"text":"{_WORDS * 20}","lang":"en",{_METRICS},{_ENTITIES}'
+SHORT = f'"text":"{_WORDS * 3}","lang":"en",{_METRICS}'
 _NGINX = """\
 daemon off;
 worker_processes 1;
@@ -77,7 +77,7 @@ def _nginx(program: str, folder: Path) -> Iterator[Server]:
         port = listening.getsockname()[1]
     many = ",".join(f'{{"id":"${{id}}{number:02}",$short}}' for number in range(PACK))
     config = folder / "nginx.conf"
-    config.write_text(_NGINX.format(folder=folder, port=port, long=_LONG, short=_SHORT, many=many))
+    config.write_text(_NGINX.format(folder=folder, port=port, long=LONG, short=SHORT, many=many))
     with subprocess.Popen([program, "-p", str(folder), "-c", str(config)]) as process:
         try:
             _until_it_listens(port)
@@ -122,9 +122,9 @@ class _Answering(asyncio.Protocol):
         """Nobody sends a second request before the first is answered, and none is longer than a packet."""
         _, kind, keys = data.split(b" ", 2)[1].decode().split("/")
         if kind == "items":
-            body = f'{{"id":"{keys}",{_LONG}}}'
+            body = f'{{"id":"{keys}",{LONG}}}'
         else:
-            items = ",".join(f'{{"id":"{key}",{_SHORT}}}' for key in keys.split(","))
+            items = ",".join(f'{{"id":"{key}",{SHORT}}}' for key in keys.split(","))
             body = f'{{"data":[{items}]}}'
         head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
         self._transport.write((head % len(body) + body).encode())

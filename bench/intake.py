@@ -1,35 +1,39 @@
-"""How fast a dropped file of IDs is taken in, against sqlite3's own executemany of the same rows into the same table.
+"""How fast a dropped file of IDs is taken in, against sqlite3's own executemany of the same rows.
 
-    python -m bench.intake [--rows 1000000] [--rounds 3] [--shuffled] [--folder DIR]
+    python -m bench.intake [--rows 1000000] [--rounds 3] [--shuffled] [--reference bare.py]
 
-Both sides commit durably (WAL, synchronous=FULL) and run in turns; the medians count. Ours is the whole service in a
+All sides commit durably (WAL, synchronous=FULL) and run in turns; the medians count. Ours is the whole service in a
 process of its own: the clock runs from the rename into the watch folder to the open batch with its receipt, and
 `/status` is asked over HTTP all the while.
 """
 
 import argparse
 import json
-import random
 import sqlite3
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection
-from importlib import resources
-from multiprocessing import Pipe, Process
-from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Event, Thread
+from typing import NamedTuple
 
-from bench.cost import cpu, own_rss, rss
+from bench.bare import row_ids
+from bench.cost import Cost, cpu, rss
+from bench.loops import FAST, FRUGAL, HEADS, agreement, bare, medians, reference, rows
+from bench.results import Figure, Section, Wanted
 
-ROWS_A_COMMIT = 10_000
-FIRST = 1_500_000_000_000_000_001
 ASK_EVERY = 0.02  # seconds
+SMALL = Wanted(most=50)  # bytes for an ID of 19 digits
+LIGHT = Wanted(most=150)  # MB
+HOW = """\
+{rows:,} IDs of 19 digits, {order}. The bare loop inserts them with one executemany for each 10,000 rows and a commit \
+into a table of four columns; `same table` does so into the service's own. The service reads a dropped file: the clock \
+runs from the rename to the open batch with its receipt, and `/status` is asked all the while. An ID's bytes are those \
+of the database's pages while all IDs are queued."""
 CONFIG = """
 root = "state"
 default_source = "posts"
@@ -44,55 +48,46 @@ pack = 100
 id = '(?:(?:https?://)?(?:www\\.|mobile\\.)?(?:twitter|x)\\.com/\\w+/status(?:es)?/)?([0-9]{1,19})(?:[/?#].*)?'
 limit = ["900/15m"]
 """
-Figures = dict[str, float]
 
 
-def bare(file: Path, folder: Path) -> Figures:
-    """The rows are in memory before the clock starts."""
-    keys = file.read_text().split()
-    database = folder / "bare.db"
-    connection = sqlite3.connect(database, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA cache_size = -16384")
-    schema = resources.files("collector.store") / "schema" / "001_create_tables.sql"
-    connection.executescript(schema.read_text())
-    began, cpu_before = time.perf_counter(), time.process_time()
-    for start in range(0, len(keys), ROWS_A_COMMIT):
-        connection.execute("BEGIN IMMEDIATE")
-        rows = [(1, key) for key in keys[start : start + ROWS_A_COMMIT]]
-        connection.executemany("INSERT OR IGNORE INTO jobs (batch, key) VALUES (?, ?)", rows)
-        connection.execute("COMMIT")
-    seconds = time.perf_counter() - began
-    used = time.process_time() - cpu_before
-    wal = (folder / "bare.db-wal").stat().st_size
-    connection.close()
-    return {"seconds": seconds, "cpu": used, "wal": wal, "rss": own_rss()}
+class Taken(NamedTuple):
+    """One file that the service took in."""
+
+    cost: Cost
+    wal: int  # bytes, at most
+    status: float  # seconds, at most
+    size: int  # bytes of the database
+    folder: int  # bytes of all that lies in the state folder
 
 
-def alone(file: Path, folder: Path, answer: "Connection[Figures, None]") -> None:
-    """The bare side, in a process of its own."""
-    answer.send(bare(file, folder))
-
-
-def taken_in(file: Path, folder: Path) -> Figures:
+def taken_in(file: Path, ids: int, folder: Path) -> Taken:
     """The service takes the file in and is ended before it asks for anything."""
     (folder / "collector.toml").write_text(CONFIG)
+    state = folder / "state"
     command = [sys.executable, "-m", "collector", "run", "--json", "--config", str(folder / "collector.toml")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
             address = told(process.stderr, "ready")["admin"].removeprefix("http://")
-            part = folder / "state" / "watch" / ".ids.txt.part"
+            part = state / "watch" / ".ids.txt.part"
             part.write_bytes(file.read_bytes())
-            with asking(address, folder / "state" / "collector.db-wal") as worst:
+            with asking(address, state / "collector.db-wal") as worst:
                 began, used = time.perf_counter(), cpu(process.pid)
                 part.rename(part.with_name("ids.txt"))
-                ids = float(told(process.stderr, "batch_opened")["ids"])
+                assert int(told(process.stderr, "batch_opened")["ids"]) == ids
                 seconds, used = time.perf_counter() - began, cpu(process.pid) - used
-            return {"seconds": seconds, "cpu": used, "ids": ids, "rss": rss(process.pid), **worst}
+            cost = Cost(ids / seconds, used / ids, rss(process.pid))
         finally:
             process.kill()
+    lies = sum(path.stat().st_size for path in state.rglob("*") if path.is_file())
+    return Taken(cost, int(worst["wal"]), worst["status"], pages(state / "collector.db"), lies)
+
+
+def pages(database: Path) -> int:
+    """Bytes of a database, what is still in its WAL with them."""
+    with closing(sqlite3.connect(database)) as connection:
+        [(size,)] = connection.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+    return int(size)
 
 
 def told(log: Iterator[str], event: str) -> dict[str, str]:
@@ -101,9 +96,9 @@ def told(log: Iterator[str], event: str) -> dict[str, str]:
 
 
 @contextmanager
-def asking(address: str, wal: Path) -> Iterator[Figures]:
+def asking(address: str, wal: Path) -> Iterator[dict[str, float]]:
     """Asks for `/status` all the while, and yields the longest time it took and the largest WAL seen."""
-    worst: Figures = {"status": 0.0, "wal": 0.0}
+    worst = {"status": 0.0, "wal": 0.0}
     done = Event()
 
     def ask() -> None:
@@ -126,41 +121,45 @@ def asking(address: str, wal: Path) -> Iterator[Figures]:
         thread.join()
 
 
-def measured(rows: int, rounds: int, shuffled: bool, where: str | None) -> list[tuple[str, list[Figures]]]:
-    """Both sides in turns."""
-    ours: list[Figures] = []
-    theirs: list[Figures] = []
-    with tempfile.TemporaryDirectory(dir=where) as top:
+def compare(ids: int, rounds: int, order: str, program: str | None) -> Section:
+    """All sides in turns; the order is `asc` or `random`."""
+    costs: dict[str, list[Cost]] = {}
+    ours: list[Taken] = []
+    with tempfile.TemporaryDirectory() as top:
         file = Path(top) / "ids.txt"
-        ids = [FIRST + 7_919 * i for i in range(rows)]
-        if shuffled:
-            random.Random(1).shuffle(ids)
-        file.write_text("".join(f"{number}\n" for number in ids))
-        del ids
+        with file.open("w") as lines:
+            lines.writelines(f"{number}\n" for number in row_ids(ids, order))
         for _ in range(rounds):
+            costs.setdefault("bare", []).append(bare("insert", str(ids), order))
+            costs.setdefault("same table", []).append(bare("same", str(ids), order))
+            if program:
+                costs.setdefault("reference", []).append(reference(program, "insert", str(ids), order))
             with tempfile.TemporaryDirectory(dir=top) as folder:
-                receiver, sender = Pipe(duplex=False)
-                process = Process(target=alone, args=(file, Path(folder), sender))
-                process.start()
-                theirs.append(receiver.recv())
-                process.join()
-            with tempfile.TemporaryDirectory(dir=top) as folder:
-                ours.append(taken_in(file, Path(folder)))
-    assert all(run["ids"] == rows for run in ours)
-    return [("bare", theirs), ("collector", ours)]
+                ours.append(taken_in(file, ids, Path(folder)))
+            costs.setdefault("collector", []).append(ours[-1].cost)
+    sides = {side: medians(found) for side, found in costs.items()}
+    how = HOW.format(rows=ids, order="in no order" if order == "random" else "ascending")
+    return Section(f"intake-{order}", how, HEADS, rows(sides), judged(sides, ours, ids), [beside(ours, ids)])
 
 
-def report(rows: int, sides: list[tuple[str, list[Figures]]]) -> None:
-    """The table of medians and maxima."""
-    speeds = []
-    ours = sides[-1][1]
-    print(f"{rows:,} IDs, median of {len(ours)} rounds\n\n{'':<10} {'IDs/s':>9} {'peak RSS':>9} {'peak WAL':>9}")
-    for name, runs in sides:
-        speeds.append(rows / statistics.median(run["seconds"] for run in runs))
-        rss, wal = (max(run[key] for run in runs) / 1e6 for key in ("rss", "wal"))
-        print(f"{name:<10} {speeds[-1]:>9,.0f} {rss:>6.0f} MB {wal:>6.1f} MB")
-    print(f"\nratio {speeds[1] / speeds[0]:.2f}")
-    print(f"longest GET /status meanwhile {max(run['status'] for run in ours) * 1000:.0f} ms")
+def judged(sides: dict[str, Cost], ours: list[Taken], ids: int) -> list[Figure]:
+    """What counts of an intake."""
+    collector, base = sides["collector"], sides["bare"]
+    return [
+        Figure("speed against the bare loop", collector.speed / base.speed, FAST),
+        Figure("CPU against the bare loop", collector.cpu / base.cpu, FRUGAL),
+        Figure("bytes for a queued ID", max(run.size for run in ours) / ids, SMALL, "{:.1f}"),
+        Figure("peak memory", collector.rss / 1e6, LIGHT, "{:.0f} MB"),
+        *agreement(sides),
+    ]
+
+
+def beside(ours: list[Taken], ids: int) -> str:
+    """What else was seen, and nothing is wanted of."""
+    wal, folder = max(run.wal for run in ours) / 1e6, max(run.folder for run in ours) / ids
+    status = max(run.status for run in ours) * 1000
+    text = f"Longest `GET /status` meanwhile {status:.0f} ms; largest WAL {wal:.1f} MB; "
+    return text + f"all that lay in the state folder, WAL and file with it, {folder:.1f} bytes an ID."
 
 
 def main() -> None:
@@ -169,9 +168,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--shuffled", action="store_true", help="IDs in no order")
-    parser.add_argument("--folder", help="where to work; the disk counts")
+    parser.add_argument("--reference", help="a program with the same bare loop, to be told beside ours")
     given = parser.parse_args()
-    report(given.rows, measured(given.rows, given.rounds, given.shuffled, given.folder))
+    print(compare(given.rows, given.rounds, "random" if given.shuffled else "asc", given.reference).text())
 
 
 if __name__ == "__main__":

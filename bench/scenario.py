@@ -17,6 +17,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     limiter: Limiter
     declared: tuple[str, ...]  # the `limit` of the source
     rival: bool = False  # another client uses the same key
+    pack: int = 1  # IDs a call
     spent: bool = False  # another client has just spent the window when the service starts
     note: str = ""
 

@@ -1,6 +1,7 @@
 """One real rate limiter in a process of its own: `python -m bench.server LIMITER LOG`, LIMITER as JSON.
 
-Says READY and its port, answers `GET /items/ID` by credential, and ends with its standard input.
+Says READY and its port, answers `GET /items/ID` and `GET /packs/ID,ID,…` by credential, and ends with its standard
+input.
 """
 
 import logging
@@ -65,12 +66,15 @@ def application(limiter: Limiter) -> flask.Flask:
     buckets = Buckets(limiter)
     bucketed = limiter.hidden or limiter.policy not in STRATEGIES
 
-    def item(key: str) -> tuple[dict[str, str], int]:
+    def one(key: str) -> dict[str, object]:
+        return {"id": key, "text": f"item {key} " + "x" * 200}
+
+    def answer(key: str = "", keys: str = "") -> tuple[dict[str, object], int]:
         if bucketed and not buckets.grants(credential()):
             return {"title": "Too Many Requests"}, 429
-        return {"id": key, "text": f"item {key} " + "x" * 200}, 200
+        return {"data": [one(each) for each in keys.split(",")]} if keys else one(key), 200
 
-    view = item
+    view = answer
     if limiter.policy in STRATEGIES:
         strategy = STRATEGIES[limiter.policy]
         counter = FlaskLimiter(
@@ -80,8 +84,9 @@ def application(limiter: Limiter) -> flask.Flask:
             strategy=strategy,
             headers_enabled=limiter.headers != "silent",
         )
-        view = counter.limit(lambda: rule(limiter))(item)
+        view = counter.shared_limit(lambda: rule(limiter), "all")(answer)
     app.add_url_rule("/items/<path:key>", "item", view)
+    app.add_url_rule("/packs/<keys>", "pack", view)
     return app
 
 

@@ -26,11 +26,13 @@ listen = "off"
 """
 SOURCE = """
 [source.{name}]
-url = "http://127.0.0.1:{port}/items/{{id}}"
+url = "http://127.0.0.1:{port}{asks}
 headers = {headers}
 limit = {limit}
 parallel = 16
 """
+ONE = '/items/{id}"'
+PACKED = '/packs/{{ids}}"\npack = {pack}\nitems = "data"'
 
 
 class Service:
@@ -45,6 +47,7 @@ class Service:
         self._said: SimpleQueue[str | None] = SimpleQueue()
 
     def _declared(self, scenario: Scenario, port: int) -> str:
+        asks = ONE if scenario.pack == 1 else PACKED.format(pack=scenario.pack)
         text, secrets = HEAD, "\n[secret]\n"
         for name, (key, limit) in zip(self.sources, scenario.keys.items(), strict=True):
             headers, limits = "{}", list(scenario.declared)
@@ -54,7 +57,7 @@ class Service:
                 secrets += f'{name} = {{ file = "{name}" }}\n'
                 headers = f'{{ Authorization = "{{secret.{name}}}" }}'
                 limits = [f"{limit}/{scenario.limiter.window}s"]
-            text += SOURCE.format(name=name, port=port, headers=headers, limit=json.dumps(limits))
+            text += SOURCE.format(name=name, port=port, asks=asks, headers=headers, limit=json.dumps(limits))
         return text + secrets
 
     def start(self) -> None:

@@ -1,179 +1,105 @@
-"""The service's speed against bare loops that keep nothing: both in turns, medians of the rounds.
+"""All that is measured of the service's speed, each against its bare reference in the same run and in turns.
 
-    python -m bench.speed [--only one-16,packed] [--rounds 3] [--jobs 10000] [--reference bare.py] [--profile FOLDER]
+    python -m bench.speed [--only one-16,packed] [--quick] [--peers] [--reference bare.py] [--rounds 3] …
 
-Told are IDs a second, seconds of processor for 1,000 IDs and peak memory of each side, and the ratio of the speeds.
-Only ratios say something on a machine that others use. All scenarios together go to bench/RESULTS.md too.
+Each part tells what it measures and how, the medians of the rounds, ratios, seconds of processor for 1,000 IDs, peak
+memory, and what was wanted beside what came. Only ratios say something on a machine that others use. A run of all parts
+writes bench/RESULTS.md; one of some (`--only`) or of small sizes (`--quick`) prints alone.
+
+Parts are the scenarios of bench/loops.py, and
+    intake-asc, intake-random   a dropped file of --rows IDs
+    scale                       start, calls and /status over --scale-rows rows
+    idle                        nothing to do for --idle-seconds
+    export                      --items items to a file
+    finish                      batches under a limit of 40 calls in 5 s, against the least time that its policy takes
+    profile                     cProfile of one-16 and of python-async; --only profile --jobs N for another size
+    peers-http, peers-noop      with --peers: other people's queues, which are installed into bench/peers/.venv and need
+                                rabbitmq-server, redis-server and postgresql (Debian's names); who is not there is
+                                left out, and why is told
 """
 
 import argparse
-import json
 import os
-import platform
-import statistics
-import subprocess
-import sys
 import tempfile
-from collections.abc import Sequence
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
-from bench import intake
-from bench.answering import PACK, Server, answering
-from bench.carried import Run, carried
-from bench.cost import Cost
+from bench import export, finishing, idle, intake, loops, profiled, results, scale
+from bench.answering import Server, answering
+from bench.given import Given
+from bench.peers import beside
+from bench.results import Section
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
-
-
-class Scenario(NamedTuple):
-    """A source, and the bare loop that it is held against."""
-
-    name: str
-    what: str
-    source: str  # the rest of its table; {url} is the server's
-    bare: tuple[str, str]  # the kind of loop, and where it asks
-    at_once: int
-    pack: int = 1
-    times: int = 1  # as many jobs as of the others, since each is quick
+Part = Callable[[], list[Section]]
+FULL = Given(3, 10_000, 1_000_000, 10_000_000, 200_000, 60.0, (0.1, 0.5, 1, 2.5, 10), 2_000)
+QUICK = Given(1, 2_000, 100_000, 100_000, 20_000, 10.0, (0.1, 1, 2.5), 300)
 
 
-SCENARIOS = (
-    Scenario("one-8", "one ID a call, 8 at once", 'url = "{url}/items/{{id}}"\n', ("http", "/items/"), 8),
-    Scenario("one-16", "one ID a call, 16 at once", 'url = "{url}/items/{{id}}"\n', ("http", "/items/"), 16),
-    Scenario(
-        "packed",
-        f"{PACK} IDs a call, 16 at once",
-        f'url = "{{url}}/packs/{{{{ids}}}}"\npack = {PACK}\nitems = "data"\n',
-        ("packed", "/packs/"),
-        16,
-        PACK,
-        5,
-    ),
-    Scenario(
-        "python-async", "an async function that does nothing", 'call = "doing:waits"\n', ("update", ""), 16, times=3
-    ),
-    Scenario(
-        "python-plain", "a plain function that does nothing", 'call = "doing:plain"\n', ("update", ""), 16, times=3
-    ),
-)
+def parts(given: Given, server: Server) -> dict[str, Part]:
+    """All of them, in the order in which they run."""
+
+    def alone(measure: Callable[..., Section], *words: object) -> Part:
+        return lambda: [measure(*words)]
+
+    found: dict[str, Part] = {one.name: alone(loops.compare, one, given, server) for one in loops.SCENARIOS}
+    for order in ("asc", "random"):
+        found[f"intake-{order}"] = alone(intake.compare, given.rows, given.rounds, order, given.reference)
+    found["scale"] = partial(scale.sections, given, server)
+    found |= {"idle": alone(idle.section, given), "export": alone(export.section, given)}
+    found["finish"] = alone(finishing.section, given)
+    found |= {name: alone(beside.section, name, given, server) for name in beside.KINDS}
+    found["profile"] = partial(profiled.sections, given, server)
+    return found
 
 
-class Measured(NamedTuple):
-    """One side of a scenario."""
-
-    scenario: str
-    side: str
-    speed: float
-    cpu: float
-    rss: int
-
-
-def compare(scenario: Scenario, server: Server, given: argparse.Namespace) -> list[Measured]:
-    """All sides in turns."""
-    costs: dict[str, list[Cost]] = {}
-    jobs = given.jobs * scenario.times // PACK * PACK
-    kind, path = scenario.bare
-    units, prefix = (str(jobs // scenario.pack), server.url + path) if path else ("-", str(jobs))
-    run = Run(scenario.source.format(url=server.url), jobs, scenario.at_once)
-    profile = given.profile and Path(given.profile) / f"{scenario.name}.prof"
-    for _ in range(given.rounds):
-        costs.setdefault("bare", []).append(bare(kind, prefix, units, str(scenario.at_once)))
-        if given.reference and path:
-            costs.setdefault("reference", []).append(
-                reference(given.reference, kind, prefix, units, str(scenario.at_once))
-            )
-        with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-            costs.setdefault("collector", []).append(carried(Path(folder), run, profile))
-    return [Measured(scenario.name, side, *medians(found)) for side, found in costs.items()]
+def measured(wanted: dict[str, Part]) -> list[Section]:
+    """What each found, printed as it comes."""
+    found: list[Section] = []
+    for name, part in wanted.items():
+        began = time.monotonic()
+        for section in part():
+            print(f"{section.text()}\n", flush=True)
+            found.append(section)
+        print(f"({name}: {time.monotonic() - began:.0f} s)\n", flush=True)
+    return found
 
 
-def medians(found: Sequence[Cost]) -> tuple[float, float, int]:
-    """Of speed and processor the median, of memory the most."""
-    speed, cpu, _ = (statistics.median(column) for column in zip(*found, strict=True))
-    return speed, cpu, max(cost.rss for cost in found)
-
-
-def bare(*words: str) -> Cost:
-    """A loop of ours, in a process of its own."""
-    command = [sys.executable, "-m", "bench.bare", *words]
-    done = subprocess.run(command, cwd=RESULTS.parents[1], stdout=subprocess.PIPE, check=True)
-    return Cost(*json.loads(done.stdout))
-
-
-def reference(program: str, *words: str) -> Cost:
-    """Somebody else's loop of the same kind, which tells its speed alone."""
-    done = subprocess.run([sys.executable, program, *words], stdout=subprocess.PIPE, check=True)
-    return Cost(float(done.stdout), 0.0, 0)
-
-
-def table(measured: Sequence[Measured]) -> str:
-    """A row for each side; ratios are to the bare loop of the same scenario."""
-    rows = [
-        "| scenario | side | IDs/s | speed | CPU s per 1,000 IDs | CPU | peak memory |",
-        "|---|---|--:|--:|--:|--:|--:|",
-    ]
-    first: dict[str, Measured] = {}
-    for one in measured:
-        base = first.setdefault(one.scenario, one)
-        speed, cpu = one.speed / base.speed, f"{one.cpu * 1000:.3f} | {one.cpu / base.cpu:.2f}" if one.cpu else " | "
-        rows.append(
-            f"| {one.scenario} | {one.side} | {one.speed:,.0f} | {speed:.2f} | {cpu} | {one.rss / 1e6:.0f} MB |"
-        )
-    return "\n".join(rows)
-
-
-def taken_in(given: argparse.Namespace, *, shuffled: bool) -> list[Measured]:
-    """Both sides of the intake."""
-    sides = intake.measured(given.rows, given.rounds, shuffled, given.folder)
-    name = "intake-random" if shuffled else "intake-asc"
-    return [
-        Measured(
-            name,
-            side,
-            given.rows / statistics.median(run["seconds"] for run in runs),
-            statistics.median(run["cpu"] for run in runs) / given.rows,
-            int(max(run["rss"] for run in runs)),
-        )
-        for side, runs in sides
-    ]
-
-
-def machine() -> str:
-    """What all this was measured on."""
-    model = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
-    name = model.partition(":")[2].strip() or platform.machine()
-    return f"{os.cpu_count()} x {name}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+def read() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", help="parts, with commas between them")
+    parser.add_argument("--quick", action="store_true", help="small sizes: whether it works, not how fast")
+    parser.add_argument("--peers", action="store_true", help="beside other people's queues too")
+    parser.add_argument("--folder", type=Path, help="where to work; the disk counts")
+    parser.add_argument("--reference", help="a program with the same loops as bench/bare.py, to be told beside ours")
+    for size in ("rounds", "jobs", "rows", "scale-rows", "items", "peer-jobs"):
+        parser.add_argument(f"--{size}", type=int, help=f"{getattr(FULL, size.replace('-', '_')):,} unless it is said")
+    parser.add_argument("--idle-seconds", type=float, help=f"{FULL.idle_seconds:g} unless it is said")
+    return parser.parse_args()
 
 
 def main() -> None:
-    """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", help="scenarios, with commas between them")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=10_000)
-    parser.add_argument("--rows", type=int, default=1_000_000, help="IDs that are taken in")
-    parser.add_argument("--folder", help="where to work; the disk counts")
-    parser.add_argument("--reference", help="a program with the same loops, to be told beside ours")
-    parser.add_argument("--profile", help="a folder for cProfile's files of the service; its speed says nothing then")
-    given = parser.parse_args()
-    names = [scenario.name for scenario in SCENARIOS] + ["intake-asc", "intake-random"]
-    wanted = given.only.split(",") if given.only else names
-    if unknown := set(wanted) - set(names):
-        parser.error(f"no scenario {', '.join(sorted(unknown))}; there are {', '.join(names)}")
-    measured: list[Measured] = []
+    """Measures, prints and writes."""
+    words = read()
+    sizes = {name: value for name, value in vars(words).items() if name in Given._fields and value is not None}
+    given = (QUICK if words.quick else FULL)._replace(**sizes)
+    if words.folder:  # of the loops' processes too
+        os.environ["TMPDIR"] = tempfile.tempdir = str(words.folder.resolve())
     with tempfile.TemporaryDirectory() as folder, answering(Path(folder)) as server:
-        for scenario in SCENARIOS:
-            if scenario.name in wanted:
-                measured += compare(scenario, server, given)
-        told = f"{machine()}; answers by {server.name}; medians of {given.rounds} rounds in turns"
-    for name, shuffled in (("intake-asc", False), ("intake-random", True)):
-        if name in wanted:
-            measured += taken_in(given, shuffled=shuffled)
-    print(f"{told}\n\n{table(measured)}")
-    if not given.only:
-        RESULTS.write_text(f"# Measured on {datetime.now(UTC):%Y-%m-%d}\n\n{told}.\n\n{table(measured)}\n")
+        known = parts(given, server)
+        names = [name for name in known if words.peers or name not in beside.KINDS]
+        chosen = words.only.split(",") if words.only else names
+        if unknown := set(chosen) - set(known):
+            raise SystemExit(f"no part {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+        head = f"{results.machine()}; answers by {server.name}; medians of {given.rounds} rounds in turns."
+        print(f"{head}\n", flush=True)
+        found = measured({name: part for name, part in known.items() if name in chosen})
+    text = results.document(head, found)
+    print(text.partition("\n## ")[0])
+    if not words.only and not words.quick:
+        results.FILE.write_text(text)
 
 
 if __name__ == "__main__":

@@ -14,26 +14,24 @@ import asyncio
 import os
 import signal
 import socket
-import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import Pipe, Process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import cast
 
+from bench import built, cost
 from collector import config
 from collector.cli import control
 from collector.cli.serve import in_loop
-from collector.clock import stamp
-from collector.store import database
 
 PATIENCE = 120.0  # seconds
-FIRST = 10**18
 SIDES = {"empty": 0.0, "queued": 0.0, "half found": 0.5}  # the share of IDs that are found
 CONFIG = """
 root = "state"
@@ -73,34 +71,16 @@ def serve(port: "Connection[int, None]", told: "Connection[float, None]") -> Non
     in_loop(listen())
 
 
-def build(path: Path, ids: int, found: float) -> None:
-    """A database of one batch, written at once."""
-    path.parent.mkdir(parents=True)
-
-    async def make() -> None:
-        async with database.opened(path):
-            pass
-
-    in_loop(make())
-    if not ids:
-        return
-    now, done = stamp(time.time()), int(ids * found)
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.executescript("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF; BEGIN")
-        db.execute(
-            "INSERT INTO batches (id, source, name, origin, file, state, lines, line, created_at, opened_at)"
-            " VALUES (1, 'posts', 'ids', 'file', 'ids.txt', 'open', ?, ?, ?, ?)",
-            (ids, ids, now, now),
-        )
-        db.execute(
-            "WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < ? - 1)"
-            " INSERT INTO jobs (batch, key, state, finished_at)"
-            " SELECT 1, CAST(? + n * 104729 AS TEXT), iif(n < ?, 'found', 'queued'), iif(n < ?, ?, NULL) FROM n",
-            (ids, FIRST, done, done, now),
-        )
-        db.execute("INSERT INTO counts VALUES (1, 'queued', '', ?), (1, 'found', '', ?)", (ids - done, done))
-        db.execute("COMMIT")
-        db.execute("PRAGMA journal_mode = WAL")
+@contextmanager
+def answering() -> Iterator[tuple[int, "Connection[None, float]"]]:
+    """That server in a process of its own: its port, and where it tells when it was asked."""
+    (ports, port), (tells, told) = Pipe(False), Pipe(False)
+    server = Process(target=serve, args=(port, told), daemon=True)
+    server.start()
+    try:
+        yield ports.recv(), tells
+    finally:
+        server.terminate()
 
 
 class Run:
@@ -127,24 +107,19 @@ class Run:
             while bound.recv(65_536) != b"READY=1":
                 pass
             ready = time.monotonic()
-            self.spent = self._ticks() / os.sysconf("SC_CLK_TCK")
+            self.spent = cost.cpu(self.process.pid)
         asked = self._told.recv() if self._told.poll(3.0) else None
         return ready - began, asked and asked - began
 
     def rss(self) -> float:
         """Resident memory now, in MB."""
-        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+        return cost.rss(self.process.pid, "VmRSS") / 1e6
 
     def cpu(self, seconds: float) -> float:
         """The share of one core that is used meanwhile, in percent."""
-        before = self._ticks()
+        before = cost.cpu(self.process.pid)
         time.sleep(seconds)
-        return 100 * (self._ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds
-
-    def _ticks(self) -> int:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return int(fields[11]) + int(fields[12])
+        return 100 * (cost.cpu(self.process.pid) - before) / seconds
 
     def status(self, times: int = 200) -> tuple[float, float]:
         """Median and 99th percentile of `/status`, in milliseconds."""
@@ -199,23 +174,20 @@ def main() -> None:
     parser.add_argument("--idle", type=float, default=60.0, help="seconds; 0: not measured")
     parser.add_argument("--folder", type=Path, help="where the databases are built; some 50 bytes an ID, twice")
     given = parser.parse_args()
-    (ports, port), (tells, told) = Pipe(False), Pipe(False)
-    server = Process(target=serve, args=(port, told), daemon=True)
-    server.start()
-    number = ports.recv()
-    for side, found in SIDES.items():
-        with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-            build(Path(folder) / "state" / "collector.db", given.ids if side != "empty" else 0, found)
-            run = Run(Path(folder), number, tells)
-            try:
-                rounds = [measure(run, given.idle * (turn == given.rounds - 1)) for turn in range(given.rounds)]
-            finally:
-                run.process.kill()
-        print(f"\n{side}, {given.rounds} rounds, load {os.getloadavg()[0]:.1f}")
-        for what in rounds[-1]:
-            values = [told[what] for told in rounds if what in told]
-            print(f"  {what:21} {statistics.median(values):8.3f}  ({min(values):.3f} to {max(values):.3f})", flush=True)
-    server.terminate()
+    with answering() as (port, told):
+        for side, found in SIDES.items():
+            with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+                built.jobs(Path(folder), given.ids if side != "empty" else 0, int(given.ids * found))
+                run = Run(Path(folder), port, told)
+                try:
+                    rounds = [measure(run, given.idle * (turn == given.rounds - 1)) for turn in range(given.rounds)]
+                finally:
+                    run.process.kill()
+            print(f"\n{side}, {given.rounds} rounds, load {os.getloadavg()[0]:.1f}")
+            for what in rounds[-1]:
+                values = [one[what] for one in rounds if what in one]
+                middle = statistics.median(values)
+                print(f"  {what:21} {middle:8.3f}  ({min(values):.3f} to {max(values):.3f})", flush=True)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def run(scenario: Scenario, windows: float, kill: str | None = None, keep: Path 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         log = folder / "verdicts.jsonl"
-        asked = {key: round(limit * windows) for key, limit in scenario.keys.items()}
+        asked = {key: round(limit * windows) * scenario.pack for key, limit in scenario.keys.items()}
         with limiter(scenario, log) as port:
             if scenario.spent:
                 spend(scenario, port)
