@@ -111,7 +111,7 @@ def row_ids(rows: int, order: str) -> Iterable[int]:
     return random.Random(1).sample(ids, rows) if order == "random" else ids
 
 
-def inserted(rows: int, order: str, tables: str) -> Cost:
+def inserted(rows: int, order: str, tables: str, statement: str) -> Cost:
     """IDs that are written down; as numbers they are in memory before the clock starts."""
     with tempfile.TemporaryDirectory() as folder:
         connection = database(folder, tables)
@@ -119,8 +119,7 @@ def inserted(rows: int, order: str, tables: str) -> Cost:
         began, cpu = time.perf_counter(), time.process_time()
         for start in range(0, rows, ROWS_A_COMMIT):
             connection.execute("BEGIN IMMEDIATE")
-            keys = [(1, str(number)) for number in ids[start : start + ROWS_A_COMMIT]]
-            connection.executemany("INSERT OR IGNORE INTO jobs (batch, key) VALUES (?, ?)", keys)
+            connection.executemany(statement, [(str(number),) for number in ids[start : start + ROWS_A_COMMIT]])
             connection.execute("COMMIT")
         seconds = time.perf_counter() - began
         return Cost(rows / seconds, (time.process_time() - cpu) / rows, own_rss())
@@ -161,8 +160,10 @@ def main() -> None:
             cost = packed(prefix, int(calls), int(at_once))
         case ["update", jobs, *_]:
             cost = updated(int(jobs))
-        case ["insert" | "same" as kind, rows, "asc" | "random" as order]:
-            cost = inserted(int(rows), order, TABLES if kind == "insert" else OWN)
+        case ["insert", rows, "asc" | "random" as order]:
+            cost = inserted(int(rows), order, TABLES, "INSERT OR IGNORE INTO jobs VALUES (1, ?, 0, 0)")
+        case ["same", rows, "asc" | "random" as order]:
+            cost = inserted(int(rows), order, OWN, "INSERT OR IGNORE INTO jobs (batch, key) VALUES (1, ?)")
         case ["select", path, file]:
             cost = selected(path, file)
         case ["serve"]:

@@ -1,5 +1,6 @@
 """`collector export` of a batch's items, against a SELECT of their bodies into a file."""
 
+import math
 import statistics
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from bench import built
 from bench.answering import LONG
 from bench.cost import Cost, of_command
 from bench.given import Given
-from bench.loops import HEADS, agreement, bare, medians, reference, rows
+from bench.loops import HEADS, Costs, agreement, bare, faster, medians, reference, rows
 from bench.results import Figure, Section, Wanted
 
 FAST = Wanted(least=0.5)
@@ -51,7 +52,7 @@ class Exporting:
 
 def section(given: Given) -> Section:
     """Both sides in turns."""
-    costs: dict[str, list[Cost]] = {}
+    costs: Costs = {}
     loops: dict[str, Callable[..., Cost]] = {"bare": bare}
     if given.reference:
         loops["reference"] = partial(reference, given.reference)
@@ -64,11 +65,15 @@ def section(given: Given) -> Section:
                 many.file.unlink()  # one that is written over costs the next side time
             starts.append(one.once()[0])
             costs.setdefault("collector", []).append(many.once()[1])
-    sides = {side: medians(found) for side, found in costs.items()}
-    start = statistics.median(starts)
-    ours = sides["collector"]
-    net = given.items / (given.items / ours.speed - start)
-    figures = [Figure("speed against the bare loop", net / sides["bare"].speed, FAST), *agreement(sides)]
+    net = [without(start, given.items, cost) for start, cost in zip(starts, costs["collector"], strict=True)]
+    figures = [Figure("speed against the bare loop", faster(net, costs["bare"]), FAST), *agreement(costs)]
     how = HOW.format(items=given.items, size=len(LONG) + 30)
-    note = f"The command over one item takes {start:.2f} s; without that {net:,.0f} items/s."
-    return Section("export", how, HEADS, rows(sides), figures, [note])
+    start, speed = statistics.median(starts), medians(net).speed
+    note = f"The command over one item takes {start:.2f} s; without that {speed:,.0f} items/s."
+    return Section("export", how, HEADS, rows(costs), figures, [note])
+
+
+def without(start: float, items: int, cost: Cost) -> Cost:
+    """The same had the command not had to start; no number where nearly all of it was that."""
+    seconds = items / cost.speed - start
+    return cost._replace(speed=items / seconds if seconds > start / 10 else math.nan)

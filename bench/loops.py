@@ -20,6 +20,7 @@ HEADS = ("side", "IDs/s", "speed", "CPU s per 1,000 IDs", "CPU", "peak memory")
 FAST = Wanted(least=0.75)
 FRUGAL = Wanted(most=1.5)
 AGREED = Wanted(0.85, 1.15)
+Costs = dict[str, list[Cost]]  # of each side, a round each
 HOW = "IDs are taken in while the service is paused, and the clock runs from the resume to the last ID's end. "
 
 
@@ -81,7 +82,7 @@ def named(name: str) -> Scenario:
 
 def compare(scenario: Scenario, given: Given, server: Server) -> Section:
     """All sides in turns."""
-    costs: dict[str, list[Cost]] = {}
+    costs: Costs = {}
     kind, path = scenario.bare
     run = scenario.run(server.url, given.jobs)
     units, prefix = (str(run.jobs // scenario.pack), server.url + path) if path else ("-", str(run.jobs))
@@ -91,10 +92,8 @@ def compare(scenario: Scenario, given: Given, server: Server) -> Section:
         if given.reference and path:
             costs.setdefault("reference", []).append(reference(given.reference, *words))
         costs.setdefault("collector", []).append(served(run))
-    sides = {side: medians(found) for side, found in costs.items()}
-    return Section(
-        scenario.name, f"{run.jobs:,} IDs, {scenario.what}. {HOW}", HEADS, rows(sides), judged(scenario, sides)
-    )
+    how = f"{run.jobs:,} IDs, {scenario.what}. {HOW}"
+    return Section(scenario.name, how, HEADS, rows(costs), judged(costs) if scenario.judged else agreement(costs))
 
 
 def served(run: Run) -> Cost:
@@ -103,21 +102,31 @@ def served(run: Run) -> Cost:
         return carried(Path(folder), run)
 
 
-def judged(scenario: Scenario, sides: dict[str, Cost]) -> list[Figure]:
-    """What counts of a scenario."""
-    ours, base = sides["collector"], sides["bare"]
-    figures = []
-    if scenario.judged:
-        figures.append(Figure("speed against the bare loop", ours.speed / base.speed, FAST))
-        figures.append(Figure("CPU against the bare loop", ours.cpu / base.cpu, FRUGAL))
-    return [*figures, *agreement(sides)]
+def judged(costs: Costs, speed: Wanted = FAST, cpu: Wanted = FRUGAL) -> list[Figure]:
+    """What counts of the service beside a bare loop."""
+    ours, base = costs["collector"], costs["bare"]
+    return [
+        Figure("speed against the bare loop", faster(ours, base), speed),
+        Figure("CPU against the bare loop", costlier(ours, base), cpu),
+        *agreement(costs),
+    ]
 
 
-def agreement(sides: dict[str, Cost]) -> list[Figure]:
+def agreement(costs: Costs) -> list[Figure]:
     """Whether our bare loop is as quick as somebody else's, where there is one."""
-    if "reference" not in sides:
+    if "reference" not in costs:
         return []
-    return [Figure("our bare loop against the reference's", sides["bare"].speed / sides["reference"].speed, AGREED)]
+    return [Figure("our bare loop against the reference's", faster(costs["bare"], costs["reference"]), AGREED)]
+
+
+def faster(ours: Sequence[Cost], theirs: Sequence[Cost]) -> float:
+    """How many times as fast; the median of the rounds, since what slows the machine for a while slows both sides."""
+    return statistics.median(one.speed / other.speed for one, other in zip(ours, theirs, strict=True))
+
+
+def costlier(ours: Sequence[Cost], theirs: Sequence[Cost]) -> float:
+    """How many times as much of the processor a unit takes; as `faster`."""
+    return statistics.median(one.cpu / other.cpu for one, other in zip(ours, theirs, strict=True))
 
 
 def medians(found: Sequence[Cost]) -> Cost:
@@ -139,17 +148,19 @@ def reference(program: str, *words: str) -> Cost:
     return Cost(float(done.stdout), 0.0, 0)
 
 
-def rows(sides: dict[str, Cost], base: str = "bare") -> list[tuple[str, ...]]:
+def rows(costs: Costs, base: str = "bare") -> list[tuple[str, ...]]:
     """A row for each side; ratios are to one of them. What was not measured is left empty."""
-    first = sides[base]
-    return [
-        (
-            side,
-            f"{one.speed:,.0f}",
-            f"{one.speed / first.speed:.2f}",
-            f"{one.cpu * 1000:.3f}" if one.cpu else "",
-            f"{one.cpu / first.cpu:.2f}" if one.cpu and first.cpu else "",
-            f"{one.rss / 1e6:.0f} MB" if one.rss else "",
-        )
-        for side, one in sides.items()
-    ]
+    first = costs[base]
+    return [_row(side, found, first) for side, found in costs.items()]
+
+
+def _row(side: str, found: Sequence[Cost], base: Sequence[Cost]) -> tuple[str, ...]:
+    middle = medians(found)
+    return (
+        side,
+        f"{middle.speed:,.0f}",
+        f"{faster(found, base):.2f}",
+        f"{middle.cpu * 1000:.3f}" if middle.cpu else "",
+        f"{costlier(found, base):.2f}" if middle.cpu else "",
+        f"{middle.rss / 1e6:.0f} MB" if middle.rss else "",
+    )

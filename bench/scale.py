@@ -7,7 +7,6 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
 from contextlib import closing
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,7 +17,7 @@ from bench.answering import Server
 from bench.carried import started, until
 from bench.cost import Cost, cpu, rss
 from bench.given import Given
-from bench.loops import medians
+from bench.loops import costlier, faster, medians
 from bench.results import Figure, Section, Wanted
 from collector import config
 from collector.cli import control
@@ -154,27 +153,19 @@ def _starts(starts: dict[State, list[tuple[float, ...]]], given: Given) -> Secti
 
 
 def _speeds(speeds: dict[tuple[State, int], list[Seen]], given: Given) -> Section:
-    middle = {side: _middle(found) for side, found in speeds.items()}
     heads = ("rows", "calls/s", "CPU s per 1,000 calls", "peak memory", "GET /status")
-    rows = [
-        (
-            f"{count:,} {state}",
-            f"{seen.cost.speed:,.0f}",
-            f"{seen.cost.cpu * 1000:.3f}",
-            f"{seen.cost.rss / 1e6:.0f} MB",
-            f"{seen.status * 1000:.2f} ms",
-        )
-        for (state, count), seen in middle.items()
-    ]
+    rows: list[tuple[str, ...]] = []
+    for (state, count), found in speeds.items():
+        cost, status = medians([seen.cost for seen in found]), statistics.median(seen.status for seen in found)
+        cells = (f"{cost.speed:,.0f}", f"{cost.cpu * 1000:.3f}", f"{cost.rss / 1e6:.0f} MB", f"{status * 1000:.2f} ms")
+        rows.append((f"{count:,} {state}", *cells))
     figures = []
     for state in ("queued", "found"):
-        few, many = middle[state, FEW], middle[state, given.scale_rows]
-        figures.append(Figure(f"calls/s, {state}, of those over few", many.cost.speed / few.cost.speed, SAME))
-        figures.append(Figure(f"CPU of a call, {state}", many.cost.cpu / few.cost.cpu, SAME))
-        figures.append(Figure(f"time of GET /status, {state}", many.status / few.status, SAME))
+        few, many = speeds[state, FEW], speeds[state, given.scale_rows]
+        ours, base = [seen.cost for seen in many], [seen.cost for seen in few]
+        later = statistics.median(one.status / other.status for one, other in zip(many, few, strict=True))
+        figures.append(Figure(f"calls/s, {state}, in times those over few", faster(ours, base), SAME))
+        figures.append(Figure(f"CPU of a call, {state}, likewise", costlier(ours, base), SAME))
+        figures.append(Figure(f"time of GET /status, {state}, likewise", later, SAME))
     how = SPEEDS.format(calls=CALLS, requests=REQUESTS, few=FEW, many=given.scale_rows)
     return Section("scale", how, heads, rows, figures)
-
-
-def _middle(found: Sequence[Seen]) -> Seen:
-    return Seen(medians([seen.cost for seen in found]), statistics.median(seen.status for seen in found))

@@ -34,7 +34,7 @@ from bench.results import Section
 
 Part = Callable[[], list[Section]]
 FULL = Given(3, 10_000, 1_000_000, 10_000_000, 200_000, 60.0, (0.1, 0.5, 1, 2.5, 10), 2_000)
-QUICK = Given(1, 2_000, 100_000, 100_000, 20_000, 10.0, (0.1, 1, 2.5), 300)
+QUICK = Given(1, 2_000, 100_000, 100_000, 50_000, 10.0, (0.1, 1, 2.5), 300)
 
 
 def parts(given: Given, server: Server) -> dict[str, Part]:

@@ -4,6 +4,8 @@ import math
 
 import pytest
 from bench.finishing import GRACE, allowed
+from bench.peers.environment import Absent
+from bench.peers.servers import found
 from bench.results import Figure, Section, Wanted, document, summary
 
 
@@ -66,3 +68,9 @@ def test_a_limited_run_may_take_a_part_more_or_a_moment() -> None:
     """Whichever is more."""
     assert allowed(0.0) == pytest.approx(GRACE)
     assert allowed(100.0) == pytest.approx(105.0)
+
+
+def test_a_server_that_is_not_installed_is_named() -> None:
+    """Whoever reads why a peer was left out knows what to install."""
+    with pytest.raises(Absent, match="^no-such-server is not installed$"):
+        found("no-such-server")

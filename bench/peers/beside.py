@@ -12,7 +12,7 @@ from typing import NamedTuple
 from bench.answering import Server
 from bench.cost import Cost
 from bench.given import Given
-from bench.loops import HEADS, ROOT, medians, named, rows, served
+from bench.loops import HEADS, ROOT, Costs, faster, named, rows, served
 from bench.peers.environment import Absent, python
 from bench.peers.servers import SERVERS
 from bench.results import Figure, Section, Wanted
@@ -125,7 +125,7 @@ def section(title: str, given: Given, server: Server) -> Section:
     """All that are there, in turns; the title is one of KINDS."""
     kind = KINDS[title]
     run = named(kind.scenario).run(server.url, given.jobs)
-    costs: dict[str, list[Cost]] = {}
+    costs: Costs = {}
     with ExitStack() as stack:
         field = Field(kind.peers, stack)
         for _ in range(given.rounds):
@@ -133,13 +133,12 @@ def section(title: str, given: Given, server: Server) -> Section:
             for peer in field.peers:
                 if cost := field.run(peer, given.peer_jobs * peer.times, f"{server.url}/items/"):
                     costs.setdefault(peer.name, []).append(cost)
-    sides = {name: medians(found) for name, found in costs.items() if name not in field.absent}
-    ours = sides[OURS].speed
+    costs = {name: found for name, found in costs.items() if name not in field.absent}
     figures = [
-        Figure(f"collector, in times {peer.name}", ours / sides[peer.name].speed, peer.wanted, "{:.1f}")
+        Figure(f"collector, in times {peer.name}", faster(costs[OURS], costs[peer.name]), peer.wanted, "{:.1f}")
         for peer in kind.peers
-        if peer.wanted and peer.name in sides
+        if peer.wanted and peer.name in costs
     ]
     absent = [f"{name}, since {why}" for name, why in field.absent.items()]
     how = HOW.format(what=kind.what, ours=run.jobs, theirs=given.peer_jobs)
-    return Section(title, how, HEADS, rows(sides, OURS), figures, left_out=absent)
+    return Section(title, how, HEADS, rows(costs, OURS), figures, left_out=absent)
