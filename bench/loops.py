@@ -21,7 +21,7 @@ FAST = Wanted(least=0.75)
 FRUGAL = Wanted(most=1.5)
 AGREED = Wanted(0.85, 1.15)
 Costs = dict[str, list[Cost]]  # of each side, a round each
-HOW = "IDs are taken in while the service is paused, and the clock runs from the resume to the last ID's end. "
+HOW = "IDs are taken in while the service is paused, and the clock runs from the resume to the last ID's end."
 
 
 class Scenario(NamedTuple):

@@ -84,8 +84,8 @@ def begun(folder: Path, port: int, told: "Connection[None, float]") -> tuple[flo
     run = start.Run(folder, port, told)
     found: list[float] = []
     for end in (signal.SIGKILL, signal.SIGTERM):
-        ready, first = run.start()
         try:
+            ready, first = run.start()
             found += [ready, float("nan") if first is None else first, run.spent]
             held = run.rss()
         finally:

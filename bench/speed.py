@@ -26,7 +26,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from bench import export, finishing, idle, intake, loops, profiled, results, scale
+from bench import export, idle, intake, loops, optimum, profiled, results, scale
 from bench.answering import Server, answering
 from bench.given import Given
 from bench.peers import beside
@@ -48,7 +48,7 @@ def parts(given: Given, server: Server) -> dict[str, Part]:
         found[f"intake-{order}"] = alone(intake.compare, given.rows, given.rounds, order, given.reference)
     found["scale"] = partial(scale.sections, given, server)
     found |= {"idle": alone(idle.section, given), "export": alone(export.section, given)}
-    found["finish"] = alone(finishing.section, given)
+    found["finish"] = alone(optimum.section, given)
     found |= {name: alone(beside.section, name, given, server) for name in beside.KINDS}
     found["profile"] = partial(profiled.sections, given, server)
     return found
@@ -93,7 +93,8 @@ def main() -> None:
         chosen = words.only.split(",") if words.only else names
         if unknown := set(chosen) - set(known):
             raise SystemExit(f"no part {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-        head = f"{results.machine()}; answers by {server.name}; medians of {given.rounds} rounds in turns."
+        load, rounds = os.getloadavg()[0], f"medians of the rounds in turns, of which there are {given.rounds}"
+        head = f"{results.machine()}, load {load:.1f} before; answers by {server.name}; {rounds}."
         print(f"{head}\n", flush=True)
         found = measured({name: part for name, part in known.items() if name in chosen})
     text = results.document(head, found)

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from bench.finishing import GRACE, allowed
+from bench.optimum import GRACE, allowed
 from bench.peers.environment import Absent
 from bench.peers.servers import found
 from bench.results import Figure, Section, Wanted, document, summary
@@ -72,5 +72,5 @@ def test_a_limited_run_may_take_a_part_more_or_a_moment() -> None:
 
 def test_a_server_that_is_not_installed_is_named() -> None:
     """Whoever reads why a peer was left out knows what to install."""
-    with pytest.raises(Absent, match="^no-such-server is not installed$"):
+    with pytest.raises(Absent, match=r"^no-such-server is not installed$"):
         found("no-such-server")
