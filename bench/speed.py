@@ -29,6 +29,7 @@ from pathlib import Path
 from bench import export, idle, intake, loops, optimum, profiled, results, scale
 from bench.answering import Server, answering
 from bench.given import Given
+from bench.loops import SCENARIOS
 from bench.peers import beside
 from bench.results import Section
 
@@ -43,7 +44,7 @@ def parts(given: Given, server: Server) -> dict[str, Part]:
     def alone(measure: Callable[..., Section], *words: object) -> Part:
         return lambda: [measure(*words)]
 
-    found: dict[str, Part] = {one.name: alone(loops.compare, one, given, server) for one in loops.SCENARIOS}
+    found: dict[str, Part] = {one.name: alone(loops.compare, one, given, server) for one in SCENARIOS}
     for order in ("asc", "random"):
         found[f"intake-{order}"] = alone(intake.compare, given.rows, given.rounds, order, given.reference)
     found["scale"] = partial(scale.sections, given, server)
