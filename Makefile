@@ -12,6 +12,9 @@ COMPLETE_BASH := /usr/local/share/bash-completion/completions/collector
 COMPLETE_ZSH  := /usr/local/share/zsh/site-functions/_collector
 COMPLETE_FISH := /usr/local/share/fish/vendor_completions.d/collector.fish
 
+# Where it is set each start of the service would compile all of it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint check format bench bench-limits install upgrade uninstall boot-test clean
 
 demo: $(VENV)/installed
