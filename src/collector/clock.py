@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 LAST = 253_370_764_800.0  # from here on some zone has no date for a wall time: the end of the year 9998
@@ -31,8 +32,13 @@ class Clock:
 def stamp(wall: float) -> str:
     """One fixed form for every stored or shown time, `2026-11-22T08:07:21.123Z`, so that text order is time order."""
     whole, milli = divmod(round(wall * 1000), 1000)
-    # Not strftime, which takes three times as long: a status has hundreds of these.
-    return f"{datetime.fromtimestamp(whole, UTC).isoformat()[:19]}.{milli:03d}Z"
+    return f"{_second(whole)}.{milli:03d}Z"
+
+
+@lru_cache(maxsize=256)  # calls by the thousand share a second
+def _second(whole: int) -> str:
+    # Not strftime, which takes three times as long.
+    return datetime.fromtimestamp(whole, UTC).isoformat()[:19]
 
 
 def told(wall: float | None) -> str | None:

@@ -1,5 +1,6 @@
 import asyncio
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,34 @@ async def test_a_cancel_at_the_commit_does_not_cut_it_in_two(tmp_path: Path) -> 
             await write.change("INSERT INTO meta VALUES ('last', '')")
             write.after_commit(lambda: followed.append("last"))
         assert {key for (key,) in await db.read("SELECT key FROM meta")} == set(followed)
+
+
+async def test_a_transaction_in_one_visit_is_whole_or_leaves_no_trace(tmp_path: Path) -> None:
+    """What fails is rolled back and lets others write; cancelled at any moment it is committed and followed up, or
+    neither."""
+    async with database.opened(tmp_path / "c.db") as db:
+        followed: list[str] = []
+
+        def insert(cursor: sqlite3.Cursor, key: str) -> str:
+            cursor.execute("INSERT INTO meta VALUES (?, '')", (key,))
+            return key
+
+        def fail(cursor: sqlite3.Cursor) -> str:
+            raise ValueError(insert(cursor, "failed"))
+
+        with pytest.raises(ValueError, match="failed"):
+            await db.at_once(fail, followed.append)
+        for turns in range(30):
+            work = partial(insert, key=str(turns))
+            task = asyncio.create_task(db.at_once(work, followed.append))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled() or task.exception() is None
+        async with db.write() as write:
+            await write.change("INSERT INTO meta VALUES ('last', '')")
+        assert {key for (key,) in await db.read("SELECT key FROM meta")} == {*followed, "last"}
 
 
 async def test_a_newer_database_is_refused_in_plain_words(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ import sqlite3
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -228,6 +229,8 @@ OUTCOMES = st.one_of(
     st.builds(PutOff, st.floats(0, 400), st.sampled_from(["absent", "http-500"]), attempt=st.booleans()),
 )
 
+ROWS = ("jobs", "items", "answers", "attempts", "counts WHERE jobs > 0", "batches")
+
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(st.tuples(st.integers(0, 9), OUTCOMES), min_size=1, max_size=8), max_size=6))
@@ -246,6 +249,46 @@ async def test_the_counts_always_equal_the_rows(
         assert Counter(account.states) == sum(
             (Counter({State(state): jobs}) for (_, state, _), jobs in kept(path).items()), Counter()
         )
+
+
+class Still(Clock):
+    """A clock that stands, so that two stores write the same."""
+
+    def wall(self) -> float:
+        """Always the same moment."""
+        return 1_700_000_000.0
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 9), OUTCOMES, st.booleans()), min_size=1, max_size=8), max_size=6),
+    st.sets(st.integers(0, 9), max_size=3),
+)
+async def test_a_group_writes_the_same_whether_its_jobs_are_looked_at_first_or_not(
+    tmp_path_factory: pytest.TempPathFactory, groups: list[list[tuple[int, Outcome, bool]]], moved: set[int]
+) -> None:
+    """Jobs that stand as they were read are not looked at; rows, items, answers, counts and mirrors are the same."""
+    dumps = []
+    for looks in (False, True):
+        path = tmp_path_factory.mktemp("groups") / "collector.db"
+        async with stores.opened(path, Still()) as store:
+            batch = await open_batch(store, [str(number) for number in range(10)])
+            await store.jobs.record([result((Job(batch.id, str(key)), Gone("before"))) for key in moved])
+            for group in groups:
+                read = await store.jobs.queued(batch.id, "", 100) + await store.jobs.due(batch.id, 100)
+                jobs = {job.key: job for job in read}
+                results = [
+                    msgspec.structs.replace(
+                        result((jobs.get(str(key), Job(batch.id, str(key))), outcome)),
+                        extra=Extra('{"a": 1}') if extra else None,
+                    )
+                    for key, outcome, extra in group
+                ]
+                write = store.jobs._look_and_write(results, Still().wall()) if looks else store.jobs.record(results)
+                await write
+            tables = [await store.jobs._database.read(f"SELECT * FROM {name}") for name in ROWS]
+            dumps.append((tables, store.books.of(batch.id), store.batches.get(batch.id)))
+    assert dumps[0] == dumps[1]
 
 
 async def test_a_job_that_its_function_wants_later_is_due_then(store: Store) -> None:

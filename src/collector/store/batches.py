@@ -118,6 +118,11 @@ class Batches:
         else:
             self._untold.pop(batch.id, None)
 
+    def stored(self, batch: BatchId, items: int) -> None:
+        """The mirror follows a commit that stored items of a batch."""
+        known = self._known[batch]
+        self.keep(msgspec.structs.replace(known, items=known.items + items))
+
     def get(self, batch: BatchId) -> Batch:
         """One batch; KeyError when there is none."""
         return self._known[batch]

@@ -1,5 +1,6 @@
 """The books: how many jobs of each batch stand in each state, in the table and mirrored in memory."""
 
+import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 
@@ -97,21 +98,28 @@ class Books:
 
     async def change(self, write: Write, deltas: Mapping[Entry, int]) -> None:
         """Adds to the counts in the transaction that changes the rows; memory follows at its commit."""
-        moved = {entry: jobs for entry, jobs in deltas.items() if jobs}
+        await write.visit(lambda cursor: self.write(cursor, deltas))
+        write.after_commit(lambda: self.follow(deltas))
+
+    def write(self, cursor: sqlite3.Cursor, deltas: Mapping[Entry, int]) -> None:
+        """The same in the writer's thread; `follow` is to be called at the commit."""
         # The CHECK looks at the row to insert before the conflict is found, hence max().
-        await write.change_many(
+        cursor.executemany(
             "INSERT INTO counts (batch, state, reason, jobs) VALUES (?, ?, ?, max(?, 0))"
             " ON CONFLICT (batch, state, reason) DO UPDATE SET jobs = jobs + ?",
-            [(batch, state.value, reason, jobs, jobs) for (batch, state, reason), jobs in moved.items()],
+            [(batch, state.value, reason, jobs, jobs) for (batch, state, reason), jobs in deltas.items() if jobs],
         )
-        write.after_commit(lambda: self._add(moved))
 
     def drop(self, batch: BatchId) -> None:
         """The mirror follows a committed removal."""
         gone = self._entries.get(batch, Counter())
-        self._add({(batch, state, reason): -jobs for (state, reason), jobs in gone.items()})
+        self.follow({(batch, state, reason): -jobs for (state, reason), jobs in gone.items()})
         for place in (self._entries, self._states, self._sources):
             place.pop(batch, None)
+
+    def follow(self, deltas: Mapping[Entry, int]) -> None:
+        """The mirror follows a committed change."""
+        self._add({entry: jobs for entry, jobs in deltas.items() if jobs})
 
     def _add(self, deltas: Mapping[Entry, int]) -> None:
         for (batch, state, reason), jobs in deltas.items():

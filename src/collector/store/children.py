@@ -50,13 +50,16 @@ class Children:
                 await self._hold(write, batch)
         return deltas
 
+    def may_end(self, deltas: Mapping[Entry, int]) -> bool:
+        """Whether one of the batches owes nothing any more, so that it or one below it may end."""
+        opened = _opened(deltas)
+        return any(self._books.open_in(batch) + jobs <= 0 for batch, jobs in opened.items())
+
     async def finish(self, write: Write, deltas: Mapping[Entry, int], now: float) -> None:
         """Ends the batches that owe nothing any more: one of a chain only after the one above it."""
-        opened: Counter[BatchId] = Counter()
-        for (batch, state, _), jobs in deltas.items():
-            opened[batch] += jobs if state in OPEN else 0
+        opened = _opened(deltas)
         ended: set[BatchId] = set()
-        waiting = list(dict.fromkeys(batch for batch, _, _ in deltas))
+        waiting = list(opened)
         while waiting:
             batch = waiting.pop()
             known = self._batches.get(batch)
@@ -79,6 +82,14 @@ class Children:
     async def _hold(self, write: Write, batch: BatchId) -> None:
         sql = "UPDATE batches SET state = 'held' WHERE id = ? AND NOT granted AND state IN ('open', 'paused')"
         await self._batches.change(write, sql, (batch,))
+
+
+def _opened(deltas: Mapping[Entry, int]) -> Counter[BatchId]:
+    """By how many the jobs that are still owed have grown, of every batch there is."""
+    opened: Counter[BatchId] = Counter()
+    for (batch, state, _), jobs in deltas.items():
+        opened[batch] += jobs if state in OPEN else 0
+    return opened
 
 
 def _together(offspring: Iterable[Offspring]) -> dict[BatchId, tuple[set[str], set[str], int]]:

@@ -48,26 +48,20 @@ class Write:
 
     async def change(self, sql: str, values: Sequence[object] = ()) -> int:
         """Runs one statement; the number of rows it changed."""
-        return await self._run(lambda cursor: cursor.execute(sql, values).rowcount)
+        return await self.visit(lambda cursor: cursor.execute(sql, values).rowcount)
 
     async def insert(self, sql: str, values: Sequence[object] = ()) -> int:
         """Runs one INSERT of one row; its rowid."""
-        return await self._run(lambda cursor: cursor.execute(sql, values).lastrowid or 0)
+        return await self.visit(lambda cursor: cursor.execute(sql, values).lastrowid or 0)
 
     async def change_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Runs one statement for each of a few rows."""
-        await self._run(lambda cursor: cursor.executemany(sql, rows))
+        await self.visit(lambda cursor: cursor.executemany(sql, rows))
 
-    async def _run(self, work: Callable[[sqlite3.Cursor], T]) -> T:
+    async def visit(self, work: Callable[[sqlite3.Cursor], T]) -> T:
         """Work with a cursor in one visit to the connection's thread: aiosqlite's own takes another one to close it,
         and a commit that a few hundred calls wait for is made of visits rather than of rows."""
-
-        def visit() -> T:
-            with closing(self._connection._conn.cursor()) as cursor:
-                return work(cursor)
-
-        done: T = await self._connection._execute(visit)  # type: ignore[no-untyped-call] # it has no types
-        return done
+        return await _visit(self._connection, work)
 
     def after_commit(self, step: Callable[[], object]) -> None:
         """`step` runs if and only if this transaction is committed, before anybody else writes."""
@@ -104,6 +98,28 @@ class Database:
                     if self._writer.in_transaction:
                         await _whole(self._writer.rollback())
                     raise
+
+    async def at_once(self, work: Callable[[sqlite3.Cursor], T], then: Callable[[T], object]) -> None:
+        """A transaction like that of `write`, which is one visit to the writer's thread from its begin to its commit.
+        `then` gets what the work came to, if and only if it is committed, before anybody else writes."""
+
+        def whole(cursor: sqlite3.Cursor) -> T:
+            try:
+                cursor.execute("BEGIN IMMEDIATE")
+                done = work(cursor)
+                cursor.execute("COMMIT")
+            except BaseException:
+                cursor.connection.rollback()
+                raise
+            return done
+
+        async def visit() -> None:
+            then(await _visit(self._writer, whole))
+
+        async with self._lock:
+            self._still_there()
+            with our_errors(self.path):
+                await _whole(visit())
 
     def _still_there(self) -> None:
         """Writing into a file that somebody removed would look well and keep nothing."""
@@ -223,6 +239,15 @@ def _migrations() -> list[tuple[int, str]]:
     folder = resources.files("collector.store") / "schema"
     found = sorted((entry.name, entry) for entry in folder.iterdir() if _MIGRATION.fullmatch(entry.name))
     return [(int(name[:3]), entry.read_text(encoding="utf-8")) for name, entry in found]
+
+
+async def _visit(connection: aiosqlite.Connection, work: Callable[[sqlite3.Cursor], T]) -> T:
+    def visit() -> T:
+        with closing(connection._conn.cursor()) as cursor:
+            return work(cursor)
+
+    done: T = await connection._execute(visit)  # type: ignore[no-untyped-call] # it has no types
+    return done
 
 
 def _tuples(rows: Iterable[sqlite3.Row]) -> list[Row]:

@@ -1,24 +1,18 @@
 """Jobs: read for the feeder, and moved from state to state as their outcomes come."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias, assert_never
+import sqlite3
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from collector.clock import Clock, stamp
 from collector.model import (
-    ABSENT,
     LONGEST_LATER,
     OPEN,
     RETRY_LATER,
-    Attempt,
     BatchId,
     Cursor,
-    Failed,
     Found,
-    Gone,
-    Invalid,
     Job,
     MorePages,
     Offspring,
@@ -28,38 +22,16 @@ from collector.model import (
     State,
 )
 from collector.store.batches import Batches
-from collector.store.books import Books, Entry
+from collector.store.books import Books
 from collector.store.children import Children
 from collector.store.database import Database, Row, Write, json_text
+from collector.store.group import LONGEST_DELAY, Group, Moved, Standing
 from collector.store.items import COLLECTED
 
-LONGEST_DELAY = 300.0  # seconds; a row due later than this was written while the clock was wrong
 LOOK_FAR = 60.0  # seconds between two looks for such rows, where rows that may be due days ahead lie among them
 DUE_SINCE = 0.2  # seconds; what became due between two reads is looked for once more
-MOST_ATTEMPTS_KEPT = 20  # of one job
-MOST_DETAIL = 500  # characters
 _ITEMS_A_STATEMENT = 200
-_NONE_SPENT = -1  # the tries spent before count no more: the list goes on, or begins anew
 _READ = "key, attempts, pack_max, reason, cursor"
-
-
-Entered: TypeAlias = tuple[Job, Outcome, Result]
-
-
-class Change(msgspec.Struct, frozen=True, array_like=True):
-    """What the outcome of a job writes into its row."""
-
-    batch: BatchId
-    key: str
-    state: State
-    spent: int
-    due_at: str | None
-    pack_max: int | None
-    reason: str | None
-    detail: str | None
-    same_as: BatchId | None
-    finished_at: str | None
-    cursor: str | None  # None leaves it as it is, "" takes it away
 
 
 class Jobs:
@@ -135,122 +107,85 @@ class Jobs:
         was answered for good; a terminal one stays, since somebody recorded it before.
         """
         now = self._clock.wall()
-        last = {(job.batch, job.key): (job, outcome, result) for result in results for job, outcome in result.outcomes}
-        asked = list(last.values())  # one for each job, even if a caller's fault brings two
+        if (group := self._as_read(results, now)) is not None:
+            try:
+                await self._database.at_once(
+                    lambda cursor: self._write(cursor, group), lambda stored: self._follow(group, stored)
+                )
+            except Moved:
+                pass
+            else:
+                return
+        await self._look_and_write(results, now)
+
+    def _as_read(self, results: Sequence[Result], now: float) -> Group | None:
+        """The group as it is where every job stands as the feeder read it, which is nearly always so; None where what
+        is to be written is known in the transaction only."""
+        group = Group(self._books, now)
+        for result in results:
+            if result.offspring or _any_repeats(result):
+                return None
+            group.add(result, result.outcomes)
+        group.close(results)
+        return group
+
+    def _write(self, cursor: sqlite3.Cursor, group: Group) -> dict[BatchId, int]:
+        """All of a group that ends no batch, in the writer's thread; nobody else writes meanwhile, so the mirrors say
+        what is so."""
+        if not all(map(self._batches.find, group.shared)) or self._children.may_end(group.deltas):
+            raise Moved
+        stored = group.write(cursor)
+        cursor.executemany("UPDATE batches SET items = items + ? WHERE id = ?", [(n, b) for b, n in stored.items()])
+        self._books.write(cursor, group.deltas)
+        return stored
+
+    def _follow(self, group: Group, stored: dict[BatchId, int]) -> None:
+        """The mirrors follow the commit."""
+        for batch, items in stored.items():
+            self._batches.stored(batch, items)
+        self._books.follow(group.deltas)
+
+    async def _look_and_write(self, results: Sequence[Result], now: float) -> None:
+        """The same where a job may have moved, a batch may end, or a chain goes on."""
         async with self._database.write() as write:
-            standing = await self._standing(write, (job for job, _, _ in asked))
-            moved = [
-                self._still_there(entry)
-                for entry in asked
-                if _may_move(standing.get((entry[0].batch, entry[0].key)), entry[1])
-            ]
-            moved = [await _ended(write, entry) if _repeats(*entry[:2]) else entry for entry in moved]
-            at = stamp(now)
-            changes = [self._change(job, outcome, result.source, now, at) for job, outcome, result in moved]
-            await write.change(
-                "UPDATE jobs SET state = o.value ->> 2, due_at = o.value ->> 4,"
-                " attempts = CASE WHEN o.value ->> 3 < 0 THEN 0 ELSE attempts + (o.value ->> 3) END,"
-                " pack_max = coalesce(o.value ->> 5, pack_max), reason = o.value ->> 6, detail = o.value ->> 7,"
-                " same_as = o.value ->> 8, finished_at = o.value ->> 9,"
-                " cursor = CASE WHEN o.value ->> 10 IS NULL THEN cursor ELSE nullif(o.value ->> 10, '') END"
-                " FROM json_each(?) AS o WHERE jobs.batch = o.value ->> 0 AND jobs.key = o.value ->> 1",
-                (json_text(changes),),
-            )
-            await self._store_items(write, moved)
-            await self._store_attempts(write, results)
-            deltas = _deltas(changes, standing)
+            group = await self._as_it_stands(write, results, now)
+            for batch, items in (await write.visit(group.write)).items():
+                await self._batches.change(write, "UPDATE batches SET items = items + ? WHERE id = ?", (items, batch))
             born = (offspring for result in results for offspring in result.offspring)
-            deltas.update(await self._children.born(write, born, now))
-            await self._books.change(write, deltas)
-            await self._children.finish(write, deltas, now)
+            group.deltas.update(await self._children.born(write, born, now))
+            await self._books.change(write, group.deltas)
+            await self._children.finish(write, group.deltas, now)
 
-    def _still_there(self, entry: Entered) -> Entered:
+    async def _as_it_stands(self, write: Write, results: Sequence[Result], now: float) -> Group:
+        """Of each job the last outcome, even if a caller's fault brings two, if it may move to it."""
+        last = {(job.batch, job.key): result for result in results for job, _ in result.outcomes}
+        standing = await self._standing(write, last)
+        group = Group(self._books, now)
+        for result in results:
+            moved: dict[tuple[BatchId, str], tuple[Job, Outcome]] = {}
+            for job, outcome in result.outcomes:
+                place = (job.batch, job.key)
+                if last[place] is not result or place not in standing or not _may_move(standing[place][0], outcome):
+                    continue
+                outcome = self._still_there(outcome)
+                moved[place] = job, await _ended(write, job, outcome) if _repeats(job, outcome) else outcome
+            group.add(result, moved.values(), standing)
+        group.close(results)
+        return group
+
+    def _still_there(self, outcome: Outcome) -> Outcome:
         """A job whose items a prune took away since they were looked at is asked after all."""
-        job, outcome, result = entry
         if isinstance(outcome, Found) and outcome.same_as and not self._batches.find(outcome.same_as):
-            return job, PutOff(0.0, "pruned"), result
-        return entry
+            return PutOff(0.0, "pruned")
+        return outcome
 
-    async def _standing(self, write: Write, jobs: Iterable[Job]) -> dict[tuple[BatchId, str], tuple[State, str]]:
+    async def _standing(self, write: Write, places: Iterable[tuple[BatchId, str]]) -> Standing:
         rows = await write.rows(
-            "SELECT j.batch, j.key, j.state, coalesce(j.reason, '') FROM json_each(?) AS o"
+            "SELECT j.batch, j.key, j.state, j.reason FROM json_each(?) AS o"
             " CROSS JOIN jobs AS j ON j.batch = o.value ->> 0 AND j.key = o.value ->> 1",
-            (json_text([(job.batch, job.key) for job in jobs]),),
+            (json_text(list(places)),),
         )
-        return {(batch, key): (State(state), reason) for batch, key, state, reason in rows}
-
-    def _change(self, job: Job, outcome: Outcome, source: str, now: float, at: str) -> Change:
-        state, reason, detail, spent = _row_of(outcome)
-        due_at, finished_at, pack_max, same_as = None, None, None, None
-        cursor: str | None = ""  # a job that has ended has none: asked again it begins with its first page
-        match outcome:
-            case PutOff():
-                due_at, pack_max = stamp(now + _delay(outcome)), outcome.pack_max
-                cursor = json_text(outcome.cursor) if outcome.cursor else None
-            case MorePages():
-                due_at, cursor = at, json_text(outcome.cursor)
-            case Found():
-                finished_at, same_as = at, outcome.same_as
-            case _:
-                finished_at = at
-        return Change(
-            batch=job.batch,
-            key=job.key,
-            state=state,
-            spent=spent,
-            due_at=due_at,
-            pack_max=pack_max,
-            reason=reason and (reason if _is_ours(reason) else self._books.bounded(source, reason)),
-            detail=detail[:MOST_DETAIL] if detail else None,
-            same_as=same_as,
-            finished_at=finished_at,
-            cursor=cursor,
-        )
-
-    async def _store_items(self, write: Write, moved: Sequence[tuple[Job, Outcome, Result]]) -> None:
-        rows: dict[BatchId, list[tuple[object, ...]]] = {}
-        answers: dict[tuple[int, BatchId], tuple[str, int | None]] = {}
-        for job, outcome, result in moved:
-            if not isinstance(outcome, Found | MorePages) or not outcome.items:
-                continue
-            place = (id(result), job.batch)
-            if place not in answers:
-                answers[place] = stamp(result.at), await _store_answer(write, result, job.batch)
-            at, answer = answers[place]
-            rows.setdefault(job.batch, []).extend(
-                (job.batch, job.key, result.source, item.key, at, answer, item.reencoded, item.body)
-                for item in outcome.items
-            )
-        for batch, values in rows.items():
-            await self._insert_items(write, batch, values)
-
-    async def _insert_items(self, write: Write, batch: BatchId, values: list[tuple[object, ...]]) -> None:
-        stored = 0
-        for start in range(0, len(values), _ITEMS_A_STATEMENT):
-            part = values[start : start + _ITEMS_A_STATEMENT]
-            places = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * len(part))
-            stored += await write.change(
-                "INSERT OR IGNORE INTO items (batch, job, source, key, fetched_at, answer, reencoded, body)"
-                f" VALUES {places}",
-                [value for row in part for value in row],
-            )
-        await self._batches.change(write, "UPDATE batches SET items = items + ? WHERE id = ?", (stored, batch))
-
-    async def _store_attempts(self, write: Write, results: Sequence[Result]) -> None:
-        rows = [_attempt_row(job, result.attempt) for result in results if result.attempt for job in result.jobs]
-        if not rows:
-            return
-        await write.change(
-            "INSERT OR REPLACE INTO attempts (batch, key, at, status, reason, headers, seconds, traceback)"
-            " SELECT o.value ->> 0, o.value ->> 1, o.value ->> 2, o.value ->> 3,"
-            " o.value ->> 4, o.value ->> 5, o.value ->> 6, o.value ->> 7 FROM json_each(?) AS o",
-            (json_text(rows),),
-        )
-        await write.change_many(
-            "DELETE FROM attempts WHERE batch = ? AND key = ? AND at <"
-            " (SELECT at FROM attempts WHERE batch = ? AND key = ? ORDER BY at DESC LIMIT 1 OFFSET ? - 1)",
-            {(batch, key, batch, key, MOST_ATTEMPTS_KEPT) for batch, key, *_ in rows},
-        )
+        return {(batch, key): (state, reason) for batch, key, state, reason in rows}
 
     async def adopt(self, offspring: Iterable[Offspring]) -> None:
         """Takes in what items that were stored before make for a chain; made twice it changes nothing."""
@@ -258,19 +193,14 @@ class Jobs:
             await self._books.change(write, await self._children.born(write, offspring, self._clock.wall()))
 
 
-def _is_ours(reason: str) -> bool:
-    """True for our own words, by which a job that comes back is known: they are few, and never `other`."""
-    return reason in (ABSENT, RETRY_LATER) or reason.startswith("http-")
-
-
-def _delay(put_off: PutOff) -> float:
-    return min(put_off.delay, LONGEST_LATER if put_off.reason == RETRY_LATER else LONGEST_DELAY)
-
-
 def _job(batch: BatchId, row: Row, *, delayed: bool) -> Job:
     key, attempts, pack_max, reason, cursor = row
     at = msgspec.json.decode(cursor, type=Cursor) if cursor else None
     return Job(batch, key, attempts, pack_max, reason, delayed, at)
+
+
+def _any_repeats(result: Result) -> bool:
+    return any(_repeats(job, outcome) for job, outcome in result.outcomes if isinstance(outcome, MorePages))
 
 
 def _repeats(job: Job, outcome: Outcome) -> bool:
@@ -281,9 +211,8 @@ def _repeats(job: Job, outcome: Outcome) -> bool:
     return outcome.cursor.next == job.cursor.next and outcome.cursor.pages > job.cursor.known
 
 
-async def _ended(write: Write, entry: Entered) -> Entered:
+async def _ended(write: Write, job: Job, outcome: Outcome) -> Outcome:
     """A list whose pages repeat their cursor: one of them that brings nothing new ends it, or it would never end."""
-    job, outcome, result = entry
     assert isinstance(outcome, MorePages)
     known, keys = 0, [item.key for item in outcome.items]
     for start in range(0, len(keys), _ITEMS_A_STATEMENT):
@@ -292,54 +221,9 @@ async def _ended(write: Write, entry: Entered) -> Entered:
         sql = f"SELECT count(*) FROM items WHERE batch = ? AND job = ? AND key IN ({', '.join('?' * len(part))})"
         known += (await write.rows(sql, (job.batch, job.key, *part)))[0][0]
     if known < len(outcome.items):
-        return entry
-    return job, Found(outcome.items, detail=f"after {outcome.cursor.pages} pages its list gave nothing new"), result
+        return outcome
+    return Found(outcome.items, detail=f"after {outcome.cursor.pages} pages its list gave nothing new")
 
 
-def _may_move(standing: tuple[State, str] | None, outcome: Outcome) -> bool:
-    if standing is None:
-        return False
-    state = standing[0]
-    return state in OPEN or (state is State.CANCELLED and not isinstance(outcome, PutOff | MorePages))
-
-
-def _row_of(outcome: Outcome) -> tuple[State, str | None, str, int]:
-    """State, reason, detail and attempts spent."""
-    match outcome:
-        case Found(_, _, detail):
-            return State.FOUND, None, detail, 0
-        case MorePages():
-            return State.DELAYED, None, "", _NONE_SPENT
-        case Gone(reason, detail):
-            return State.GONE, reason, detail, 0
-        case Invalid(reason, detail):
-            return State.INVALID, reason, detail, 0
-        case Failed(reason, detail):
-            return State.FAILED, reason, detail, 1
-        case PutOff(_, reason, detail, attempt, _, cursor):
-            return State.DELAYED, reason, detail, _NONE_SPENT if cursor else int(attempt)
-        case _:
-            assert_never(outcome)
-
-
-def _deltas(changes: Sequence[Change], standing: Mapping[tuple[BatchId, str], tuple[State, str]]) -> Counter[Entry]:
-    deltas: Counter[Entry] = Counter()
-    for change in changes:
-        state, reason = standing[change.batch, change.key]
-        deltas[change.batch, state, reason] -= 1
-        deltas[change.batch, change.state, change.reason or ""] += 1
-    return deltas
-
-
-async def _store_answer(write: Write, result: Result, batch: BatchId) -> int | None:
-    if result.extra is None:
-        return None
-    return await write.insert(
-        "INSERT INTO answers (batch, source, fetched_at, body) VALUES (?, ?, ?, ?)",
-        (batch, result.source, stamp(result.at), result.extra.body),
-    )
-
-
-def _attempt_row(job: Job, attempt: Attempt) -> tuple[object, ...]:
-    said = (attempt.status, attempt.reason, attempt.headers, attempt.seconds, attempt.traceback or None)
-    return (job.batch, job.key, stamp(attempt.at), *said)
+def _may_move(state: str, outcome: Outcome) -> bool:
+    return state in OPEN or (state == State.CANCELLED and not isinstance(outcome, PutOff | MorePages))
