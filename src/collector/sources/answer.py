@@ -6,7 +6,7 @@ from typing import Any, TypeAlias, assert_never
 import msgspec
 
 from collector.model import Extra, Found, Gone, Invalid, Item
-from collector.sources import missing, pages
+from collector.sources import missing, pages, usual
 from collector.sources.entries import Asked, Entries
 from collector.sources.rules import Do
 from collector.sources.ruling import Ruling, ruling
@@ -128,9 +128,10 @@ def _by_rule(spec: Spec, keys: tuple[str, ...], answer: Answer, fits: Ruling) ->
 
 
 def _plainly(spec: Spec, keys: tuple[str, ...], answer: Answer) -> Reading:
-    status, word = answer.status, f"http-{answer.status}"
+    status = answer.status
     if 200 <= status < 300:
         return _read_good(spec, keys, answer)
+    word = f"http-{status}"
     if status == 408 or status >= 500:
         return Faulty(word, words_of(answer.body))
     if status in (404, 410):
@@ -143,21 +144,30 @@ def _plainly(spec: Spec, keys: tuple[str, ...], answer: Answer) -> Reading:
 
 
 def _read_good(spec: Spec, keys: tuple[str, ...], answer: Answer) -> Good | Unreadable:
-    if not answer.body.strip():
+    if not answer.body or answer.body.isspace():
         return Unreadable("empty", "an answer without a body")
     try:
         tree, body = decoded(answer.body)
         if spec.next is not None and len(keys) == 1:
             return _page(spec, Asked(spec, keys), tree, body, answer.link)
-        return _sorted(spec, Asked(spec, keys), tree, body)
+        return _sorted(spec, keys, tree, body)
     except CannotTell as error:
         return Unreadable(error.reason, error.detail)
     except BROKEN:
         return Unreadable("not-json", words_of(answer.body))
 
 
-def _sorted(spec: Spec, asked: Asked, tree: Any, body: bytes) -> Good:
-    """Each ID to what is said of it; an item wins over an entry that names the same ID as missing."""
+def _sorted(spec: Spec, keys: tuple[str, ...], tree: Any, body: bytes) -> Good:
+    """Each ID to what is said of it."""
+    items = usual.found(spec, keys, tree, body)
+    if items is None:
+        return _with_care(spec, Asked(spec, keys), tree, body)
+    absent = () if len(items) == len(keys) else tuple(key for key in keys if key not in items)
+    return Good(items, {}, absent, _extra(spec, tree, body), returned=len(items))
+
+
+def _with_care(spec: Spec, asked: Asked, tree: Any, body: bytes) -> Good:
+    """The same of any answer; an item wins over an entry that names the same ID as missing."""
     named = _named(spec, asked, tree)
     entries = list(Entries(spec, asked, tree, body, named=bool(named)).answering())
     if not entries and not named and is_error(tree):
@@ -207,6 +217,8 @@ def _named(spec: Spec, asked: Asked, tree: Any) -> dict[str, Gone]:
 
 
 def _extra(spec: Spec, tree: Any, body: bytes) -> Extra | None:
+    if not spec.also:
+        return None
     kept: dict[str, Any] = {}
     for path in spec.also:
         value = finder(path)(tree)

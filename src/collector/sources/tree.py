@@ -79,6 +79,9 @@ def finder(path: str) -> Callable[[Any], Any]:
         expression = compiled(path)
         return lambda tree: _searched(expression, tree)
     names = path.split(".") if path else []
+    if len(names) == 1:
+        [only] = names
+        return lambda tree: tree.get(only) if isinstance(tree, dict) else None
 
     def walk(tree: Any) -> Any:
         for name in names:

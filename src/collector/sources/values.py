@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Annotated
 
 import jmespath
@@ -159,6 +160,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
 
 
+@lru_cache(maxsize=1_000)
 def is_plain(path: str) -> bool:
     """True for names with dots between them: what can be walked without JMESPath."""
     return path.isascii() and all(name.isidentifier() for name in path.split("."))
