@@ -96,7 +96,7 @@ async def test_what_is_in_memory_says_where_the_time_goes(tmp_path: Path) -> Non
         assert scene.seen() is Why.BUSY
         put_off = tuple((job, PutOff(60, "http-500")) for job in jobs)
         await store.jobs.record([Result("posts", jobs, put_off, at=clock.wall())])
-        lane.taken.settle(list(jobs))
+        lane.taken.settle([Result("posts", jobs, put_off, at=clock.wall())])
         assert scene.seen() is Why.BACKOFF
         lane.trouble = "the disk is full"
         assert scene.seen() is Why.DISK

@@ -64,7 +64,8 @@ class Feeder:
     async def _feed(self) -> None:
         while True:
             self.pulse.rest()
-            await self._lane.running()
+            if self._lane.held:
+                await self._lane.running()
             self.pulse.beat()
             try:
                 call = await self._next()

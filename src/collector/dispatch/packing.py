@@ -36,9 +36,10 @@ class Shelf:
         self._waiting: dict[Kind, dict[BatchId, deque[Job]]] = {}
         self._served: dict[BatchId, int] = {}
         self._held: Counter[tuple[BatchId, bool]] = Counter()
+        self._size = 0  # all of these
 
     def __len__(self) -> int:
-        return self._held.total()
+        return self._size
 
     def held(self, batch: BatchId, *, delayed: bool) -> int:
         """How many jobs of a batch wait here, of those read from the delayed or the queued rows."""
@@ -46,14 +47,21 @@ class Shelf:
 
     def add(self, jobs: Iterable[Job]) -> None:
         """Jobs that were read from the table."""
+        place, queue = None, deque[Job]()
         for job in jobs:
-            kind = Kind(min(job.pack_max or self.most, self.most), job.reason == ABSENT)
-            if job.batch not in self._served:
-                self._served[job.batch] = min(self._served.values(), default=0)
-            queue = self._waiting.setdefault(kind, {}).setdefault(job.batch, deque())
+            mine = (job.batch, job.pack_max, job.reason == ABSENT)
+            if mine != place:  # mostly one for all of them
+                place, queue = mine, self._queue(*mine)
             # A list that was begun goes on before others are begun: its cursor does not keep for ever.
             (queue.appendleft if job.cursor else queue.append)(job)
             self._held[job.batch, job.delayed] += 1
+            self._size += 1
+
+    def _queue(self, batch: BatchId, pack_max: int | None, absent: bool) -> deque[Job]:
+        if batch not in self._served:
+            self._served[batch] = min(self._served.values(), default=0)
+        kind = Kind(min(pack_max or self.most, self.most), absent)
+        return self._waiting.setdefault(kind, {}).setdefault(batch, deque())
 
     def drop_others(self, batches: set[BatchId]) -> list[Job]:
         """Takes out all jobs of batches other than these: they are paused, cancelled or finished."""
@@ -70,9 +78,10 @@ class Shelf:
 
     def ready(self, partial: Callable[[Kind], bool]) -> Kind | None:
         """The kind whose turn it is: one that fills a call, or that may go `partial`; None when there is none."""
+        if len(self._waiting) == 1:  # nearly always
+            [kind] = self._waiting
+            return kind if self._full(kind) or partial(kind) else None
         kinds = [kind for kind in self._waiting if self._full(kind) or partial(kind)]
-        if len(kinds) == 1:
-            return kinds[0]
         # Jobs that came back are few and end sooner what was begun, so the smallest packs go first.
         return min(kinds, key=lambda kind: (-self._highest(kind), kind.most, not kind.absent), default=None)
 
@@ -86,17 +95,18 @@ class Shelf:
 
     def pack(self, kind: Kind) -> Call:
         """The next call of a kind that is ready."""
+        if kind.most == 1:
+            return self._single(kind)
         queues = self._waiting[kind]
         jobs: list[Job] = []
         keys: dict[str, None] = {}
         room = self._room
         while queues and len(keys) < min(kind.most, self.most):
-            batch = next(iter(queues)) if len(queues) == 1 else min(queues, key=self._turn)
+            batch = self._next(queues)
             key = queues[batch][0].key
-            if kind.most > 1:
-                room -= self._weight(key)
-                if keys and key not in keys and (room < 0 or self._alone(key) or self._alone(jobs[0].key)):
-                    break
+            room -= self._weight(key)
+            if keys and key not in keys and (room < 0 or self._alone(key) or self._alone(jobs[0].key)):
+                break
             jobs.append(queues[batch].popleft())
             keys[key] = None
             self._served[batch] += 1
@@ -107,9 +117,26 @@ class Shelf:
         self._forget(jobs)
         return Call(self._source, tuple(jobs), tuple(keys))
 
+    def _single(self, kind: Kind) -> Call:
+        queues = self._waiting[kind]
+        batch = self._next(queues)
+        job = queues[batch].popleft()
+        self._served[batch] += 1
+        if not queues[batch]:
+            del queues[batch]
+            if not queues:
+                del self._waiting[kind]
+        self._held[batch, job.delayed] -= 1
+        self._size -= 1
+        return Call(self._source, (job,), (job.key,))
+
+    def _next(self, queues: dict[BatchId, deque[Job]]) -> BatchId:
+        return next(iter(queues)) if len(queues) == 1 else min(queues, key=self._turn)
+
     def _turn(self, batch: BatchId) -> tuple[int, int, int]:
         return -self._priority(batch), self._served[batch], batch
 
     def _forget(self, jobs: Iterable[Job]) -> None:
         for job in jobs:
             self._held[job.batch, job.delayed] -= 1
+            self._size -= 1

@@ -43,6 +43,9 @@ class Recorder:
         """Hands over what a call came to; waits while the store is behind."""
         size = _bytes(result)
         self._load.hold(size)
+        if not self._queue.full():
+            self._queue.put_nowait((result, size))
+            return
         try:
             await self._queue.put((result, size))
         except BaseException:
@@ -62,9 +65,7 @@ class Recorder:
             growing = self._growing(born for result in group for born in result.offspring)
             await self._record(group)
             self._tell_held(growing)
-            for result in group:
-                self._settle(result)
-                self.wake(result.offspring)
+            self._settle(group)
             self._load.release(size)
             for _ in group:
                 self._queue.task_done()
@@ -122,22 +123,29 @@ class Recorder:
                 what = f"`collector resume {batch.id}` lets it go on, `collector cancel {batch.id}` ends it"
                 log.warning("chain_held", batch=batch.id, source=batch.source, ids=ids, what=what)
 
-    def _settle(self, result: Result) -> None:
-        taken, jobs = self._taken[result.source], tuple([job for job, _ in result.outcomes])
-        taken.count(result)
-        if result.sent:
-            taken.settle(jobs)
-        else:
-            taken.forget(jobs)
+    def _settle(self, group: list[Result]) -> None:
+        of_source: dict[str, list[Result]] = {}
+        for result in group:
+            of_source.setdefault(result.source, []).append(result)
+            if result.offspring:
+                self.wake(result.offspring)
+        for source, results in of_source.items():
+            self._taken[source].settle(results)
 
 
 def _bytes(result: Result) -> int:
     """What the items of a call take in memory."""
-    also = sys.getsizeof(result.extra.body) if result.extra else 0
-    brought = (outcome for _, outcome in result.outcomes if isinstance(outcome, Found | MorePages))
-    return also + sum(sys.getsizeof(item.body) for outcome in brought for item in outcome.items)
+    size = sys.getsizeof(result.extra.body) if result.extra else 0
+    for _, outcome in result.outcomes:
+        if isinstance(outcome, Found | MorePages):
+            for item in outcome.items:
+                size += sys.getsizeof(item.body)
+    return size
 
 
 def _rows(result: Result) -> int:
-    items = sum([len(one.items) for _, one in result.outcomes if isinstance(one, Found | MorePages)])
+    items = 0
+    for _, outcome in result.outcomes:
+        if isinstance(outcome, Found | MorePages):
+            items += len(outcome.items)
     return max(len(result.outcomes), items)

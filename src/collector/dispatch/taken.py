@@ -28,7 +28,7 @@ class Taken:
 
     def __init__(self) -> None:
         self.jobs: set[tuple[BatchId, str]] = set()
-        self.flying: Counter[tuple[BatchId, State]] = Counter()  # jobs of calls sent and not yet recorded
+        self._flying: dict[tuple[BatchId, bool], int] = {}  # by batch, and whether they are delayed
         self.calls = 0  # sent and not yet answered
         self.progress = Progress()
         self.freed = 0  # how often jobs have left the memory
@@ -47,6 +47,12 @@ class Taken:
         """What the source did since the start."""
         return Tally(*(self._did[field] for field in Tally.__struct_fields__))
 
+    @property
+    def flying(self) -> Counter[tuple[BatchId, State]]:
+        """Jobs of calls sent and not yet recorded, by batch and the state of their rows."""
+        flying = self._flying.items()
+        return Counter({(b, State.DELAYED if delayed else State.QUEUED): jobs for (b, delayed), jobs in flying})
+
     def wake(self) -> None:
         """Something may have come that can be fed."""
         self.wakes += 1
@@ -62,15 +68,21 @@ class Taken:
 
     def take(self, jobs: list[Job]) -> list[Job]:
         """Those of the jobs that are not in memory yet; from now on they are."""
-        fresh = [job for job in jobs if (job.batch, job.key) not in self.jobs]
-        self.jobs.update((job.batch, job.key) for job in fresh)
+        known, fresh = self.jobs, []
+        for job in jobs:
+            place = (job.batch, job.key)
+            if place not in known:
+                known.add(place)
+                fresh.append(job)
         return fresh
 
     def sent(self, call: Call) -> None:
         """A call leaves."""
         self.calls += 1
+        flying = self._flying
         for job in call.jobs:
-            self.flying[_place(job)] += 1
+            place = (job.batch, job.delayed)
+            flying[place] = flying.get(place, 0) + 1
 
     def landed(self) -> None:
         """The call has its answer, or will never have one."""
@@ -80,29 +92,46 @@ class Taken:
         """A call that was sent is to be sent again; nothing of it is recorded."""
         self._land(call.jobs)
 
-    def count(self, result: Result) -> None:
-        """What a call came to, before its jobs leave the memory. Calls that are unfilled since nothing more is there
-        say nothing of those to come; one that was told to wait was sent too."""
-        did, outcomes, known = self._did, result.outcomes, self.progress
+    def settle(self, results: Sequence[Result]) -> None:
+        """What calls came to is in the table: it is counted, and their jobs are no longer in memory."""
+        for result in results:
+            self._count(result)
+            if result.sent:
+                self._land([job for job, _ in result.outcomes])
+            self._drop(job for job, _ in result.outcomes)
+        self._leave()
+
+    def _count(self, result: Result) -> None:
+        """Before its jobs leave the memory. Calls that are unfilled since nothing more is there say nothing of those
+        to come; one that was told to wait was sent too."""
+        did, outcomes = self._did, result.outcomes
         did[_kind(result)] += 1
-        items = unsettled = 0
-        due = known.due
+        found = items = size = unsettled = 0
+        due = self.progress.due
         for _, outcome in outcomes:
-            if isinstance(outcome, Found | MorePages):
+            if isinstance(outcome, Found):
+                found += 1
                 items += len(outcome.items)
-                did["size"] += sum([len(item.body) for item in outcome.items])
+                for item in outcome.items:
+                    size += len(item.body)
+                continue
             match outcome:
-                case Found():
-                    did["found"] += 1
-                case Gone():
-                    did["gone"] += 1
-                case PutOff() | MorePages():
+                case MorePages():
                     did["put_off"] += 1
                     unsettled += 1
-                    due = max(due, result.at + outcome.delay) if isinstance(outcome, PutOff) and outcome.delay else due
+                    items += len(outcome.items)
+                    size += sum([len(item.body) for item in outcome.items])
+                case Gone():
+                    did["gone"] += 1
+                case PutOff():
+                    did["put_off"] += 1
+                    unsettled += 1
+                    due = max(due, result.at + outcome.delay) if outcome.delay else due
                 case _:
                     did["lost"] += 1
+        did["found"] += found
         did["items"] += items
+        did["size"] += size
         self._follow(result, len(outcomes) - unsettled, items, due)
 
     def _follow(self, result: Result, settled: int, items: int, due: float) -> None:
@@ -113,24 +142,28 @@ class Taken:
         elif due != known.due:
             self.progress = msgspec.structs.replace(known, due=due)
 
-    def settle(self, jobs: Sequence[Job]) -> None:
-        """The outcomes of jobs of a sent call are in the table."""
-        self._land(jobs)
-        self.forget(jobs)
-
     def forget(self, jobs: Iterable[Job]) -> None:
         """Jobs are no longer in memory; the table says where they stand."""
+        self._drop(jobs)
+        self._leave()
+
+    def _drop(self, jobs: Iterable[Job]) -> None:
         for job in jobs:
             self.jobs.discard((job.batch, job.key))
+
+    def _leave(self) -> None:
         self.freed += 1
         self.wake()
 
     def _land(self, jobs: Iterable[Job]) -> None:
+        flying = self._flying
         for job in jobs:
-            place = _place(job)
-            self.flying[place] -= 1
-            if self.flying[place] <= 0:
-                del self.flying[place]
+            place = (job.batch, job.delayed)
+            left = flying.get(place, 0) - 1
+            if left > 0:
+                flying[place] = left
+            else:
+                flying.pop(place, None)
 
     def give_back(self, jobs: Iterable[Job]) -> None:
         """Nobody will ask for these jobs, whose rows stand as they were read: they are to be read once more."""
@@ -148,7 +181,3 @@ def _kind(result: Result) -> str:
     if result.attempt is None:
         return "answered" if result.sent else "unasked"
     return "failed" if result.sent else "waited"
-
-
-def _place(job: Job) -> tuple[BatchId, State]:
-    return job.batch, State.DELAYED if job.delayed else State.QUEUED

@@ -32,6 +32,7 @@ LOOK_FAR = 60.0  # seconds between two looks for such rows, where rows that may 
 DUE_SINCE = 0.2  # seconds; what became due between two reads is looked for once more
 _ITEMS_A_STATEMENT = 200
 _READ = "key, attempts, pack_max, reason, cursor"
+_ROWS = msgspec.json.Decoder(list[tuple[str, int, int | None, str | None, str | None]])
 
 
 class Jobs:
@@ -44,11 +45,13 @@ class Jobs:
 
     async def queued(self, batch: BatchId, after: str, most: int) -> list[Job]:
         """The next queued jobs of a batch behind a key, in the order of their keys."""
-        rows = await self._database.read(
-            f"SELECT {_READ} FROM jobs WHERE batch = ? AND key > ? AND state = 'queued' ORDER BY key LIMIT ?",
+        # As one row: SQLite's driver lets go of the interpreter for each of them, and waits for it anew.
+        [(text,)] = await self._database.read(
+            f"SELECT json_group_array(json_array({_READ})) FROM"
+            f" (SELECT {_READ} FROM jobs WHERE batch = ? AND key > ? AND state = 'queued' ORDER BY key LIMIT ?)",
             (batch, after, most),
         )
-        return [_job(batch, row, delayed=False) for row in rows]
+        return [_job(batch, row, delayed=False) for row in _ROWS.decode(text)]
 
     async def due(self, batch: BatchId, most: int) -> list[Job]:
         """Delayed jobs of a batch whose time has come; lists that were begun first, however many wait to be."""
