@@ -1,9 +1,11 @@
+import asyncio
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from collector.clock import Clock
+from collector.dispatch.recorder import COMMIT_EVERY
 from collector.model import State
 from collector.rehearsal.api import Settings, StandIn
 from collector.rehearsal.posts import NO_FAULTS, Fate, Faults
@@ -117,6 +119,15 @@ async def test_a_small_batch_ends_long_before_a_large_one(tmp_path: Path) -> Non
         small = await running.add([str(int(key) + 1) for key in IDS[:20]])
         await running.finished(small)
         assert running.store.books.of(large.id).open > 700
+
+
+async def test_outcomes_that_come_fast_share_their_commits(tmp_path: Path) -> None:
+    """However many calls are answered a second, there are at most so many commits."""
+    async with StandIn(fast(NO_FAULTS)) as api, dispatching(tmp_path, {"posts": single(api.url)}) as running:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await running.finished(await running.add(IDS))
+        assert 1 <= running.dispatcher.recorder.commits <= (loop.time() - began) / COMMIT_EVERY + 1
 
 
 async def test_what_is_collected_is_not_asked_for_again(tmp_path: Path) -> None:

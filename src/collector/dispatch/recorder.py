@@ -17,7 +17,8 @@ from collector.store.store import Store
 
 MOST_ROWS = 2_000  # jobs, or items where these are more, in a transaction
 MOST_BYTES = 16_000_000  # of the items of several calls; SQLite and its driver have each twice meanwhile
-WAITING = 64  # calls answered and not yet recorded; more hold their consumers back
+WAITING = 256  # calls answered and not yet recorded; more hold their consumers back
+COMMIT_EVERY = 0.01  # seconds from one to the next at least, so what comes after a pause is written at once
 
 log = structlog.get_logger()
 
@@ -54,9 +55,14 @@ class Recorder:
 
     async def run(self) -> None:
         """Records until it is cancelled."""
+        loop, begun = asyncio.get_running_loop(), float("-inf")
         while True:
             self.pulse.rest()
+            # What comes in the meantime goes with it: a commit costs as much as the rows of a few dozen calls.
+            if (early := begun + COMMIT_EVERY - loop.time()) > 0:
+                await asyncio.sleep(early)
             result, size = await self._queue.get()
+            begun = loop.time()
             group, rows = [result], _rows(result)
             while rows < MOST_ROWS and size < MOST_BYTES and not self._queue.empty():
                 result, more = self._queue.get_nowait()
