@@ -69,8 +69,24 @@ async def test_what_comes_unasked_is_no_answer() -> None:
         with await connections.sent(letter) as reply:
             assert await reply.content.read() == b'{"id":1}'
         assert session.connector is not None
-        [(idle, _)] = next(iter(session.connector._conns.values()))
+        [idle] = session.connector._acquired
         idle.data_received(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
         with await connections.sent(letter) as reply:
             assert reply.status == 200
         assert len(server.open) == 1
+        connections.close()
+
+
+async def test_a_connection_goes_back_to_the_pool_when_it_is_not_used() -> None:
+    """There it is closed when it has been idle for too long."""
+    async with wire(OK) as server, aiohttp.ClientSession() as session:
+        connections = Connections(session, 8_190)
+        letter = connections.letter(Request("GET", f"http://127.0.0.1:{server.port}/", {}, None))
+        assert letter is not None
+        for _ in range(3):
+            with await connections.sent(letter) as reply:
+                assert reply.at_hand(100) == b'{"id":1}'
+        assert len(server.open) == 1
+        connections.close()
+        assert session.connector is not None
+        assert not session.connector._acquired

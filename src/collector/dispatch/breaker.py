@@ -17,18 +17,15 @@ class Breaker:
         self._failures = 0
         self._trips_at = TRIPS_AT
         self._next_probe = 0.0
-        self._closed = asyncio.Event()
-        self._closed.set()
-
-    @property
-    def closed(self) -> bool:
-        """True where calls go freely."""
-        return self._closed.is_set()
+        self.closed = True  # calls go freely
+        self._closes = asyncio.Event()  # wakes whoever waits for that
 
     def good(self) -> None:
         """The origin answered as it should: everybody may go."""
         self._failures = 0
-        self._closed.set()
+        if not self.closed:
+            self.closed = True
+            self._closes.set()
 
     def vouched(self) -> None:
         """A control was answered: what failed was to blame itself, so more of its like need not stop the rest."""
@@ -42,7 +39,8 @@ class Breaker:
         if self._failures < self._trips_at or not self.closed:
             return False
         now = asyncio.get_running_loop().time()
-        self._closed.clear()
+        self.closed = False
+        self._closes.clear()
         self._next_probe = now + self._every
         return True
 
@@ -52,7 +50,7 @@ class Breaker:
         while not self.closed and (wait := self._next_probe - loop.time()) > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
-                    await self._closed.wait()
+                    await self._closes.wait()
 
     def claim(self, now: float | None = None) -> bool:
         """True when a call may leave now, in loop time; while open, the one that gets True is the probe."""

@@ -121,10 +121,10 @@ class Consumer:
             got = await self._client.ask(self._lane.endpoint, call.keys, permit, call.cursor)
         except RequestError as error:
             verdict = self._weigh(call, without_answer(error), was_closed=was_closed)
-            await self._hand_over(call, verdict, self._attempt(None, {}, error.reason, began))
+            await self._record(self._result(call, verdict, self._attempt(None, {}, error.reason, began)))
         except NoPermit:
             verdict = Verdict(tuple((job, PutOff(NO_PERMIT_DELAY, "no-permit")) for job in call.jobs))
-            await self._hand_over(call, verdict, None)
+            await self._record(self._result(call, verdict, None))
         except StoreBusy:
             self._lane.taken.back(call)
             raise
@@ -134,7 +134,11 @@ class Consumer:
             if permit.answered(heard(got.status, fits), got.headers) is Signal.WAIT:
                 return await self._told_to_wait(call, got, began, waits)
             reading = answer.read_by(fits, self._lane.endpoint.spec, call.keys, got)
-            await self._read(call, got, _masked(reading, self._lane.endpoint), permit, began, was_closed=was_closed)
+            reading = _masked(reading, self._lane.endpoint)
+            permit.returned(reading.returned if isinstance(reading, Good) else None)
+            verdict = self._weigh(call, reading, was_closed=was_closed)
+            attempt = self._attempt(got.status, got.headers, verdict.reason, began) if verdict.reason else None
+            await self._record(self._result(call, verdict, attempt, reading))
         finally:
             self._lane.taken.landed()
         return True
@@ -145,20 +149,13 @@ class Consumer:
         attempt = self._attempt(got.status, got.headers, reason, began)
         log.info("told_to_wait", source=self._lane.name, status=got.status, ids=len(call.keys))
         if waits.times >= HELD_BACK:
-            await self._hand_over(call, self._judge.held_back(call, reason, waits.since), attempt)
+            verdict = self._judge.held_back(call, reason, waits.since)
+            await self._record(self._result(call, verdict, attempt))
             return True
         self._lane.taken.back(call)
         result = Result(self._lane.name, call.jobs, (), at=self._clock.wall(), attempt=attempt, sent=False)
         await self._record(result)
         return False
-
-    async def _read(
-        self, call: Call, got: Answer, reading: Reading, permit: Permit, began: float, *, was_closed: bool
-    ) -> None:
-        permit.returned(reading.returned if isinstance(reading, Good) else None)
-        verdict = self._weigh(call, reading, was_closed=was_closed)
-        attempt = self._attempt(got.status, got.headers, verdict.reason, began) if verdict.reason else None
-        await self._hand_over(call, verdict, attempt, reading)
 
     def _weigh(self, call: Call, reading: Reading, *, was_closed: bool) -> Verdict:
         lane = self._lane
@@ -180,15 +177,11 @@ class Consumer:
             log.error("source_stopped", source=self._lane.name, why=verdict.stop)
             self._lane.stop(verdict.stop)
 
-    async def _hand_over(
-        self, call: Call, verdict: Verdict, attempt: Attempt | None, reading: Reading | None = None
-    ) -> None:
+    def _result(self, call: Call, verdict: Verdict, attempt: Attempt | None, reading: Reading | None = None) -> Result:
         extra = reading.extra if isinstance(reading, Good) else None
         born = self._bear(verdict.outcomes)
         at = self._clock.wall()
-        await self._record(
-            Result(self._lane.name, call.jobs, verdict.outcomes, at, extra=extra, attempt=attempt, offspring=born)
-        )
+        return Result(self._lane.name, call.jobs, verdict.outcomes, at, extra=extra, attempt=attempt, offspring=born)
 
     def _attempt(
         self, status: int | None, headers: Mapping[str, str], reason: str, began: float, traceback: str = ""

@@ -200,7 +200,7 @@ class Runner(Consumer):
             )
         self._stop_by(verdict)
         attempt = self._attempt(None, {}, verdict.reason, began, ended.traceback) if verdict.reason else None
-        await self._hand_over(call, verdict, attempt)
+        await self._record(self._result(call, verdict, attempt))
 
     def _why_stopped(self, reading: Unreadable) -> str:
         call, resume = self._lane.endpoint.spec.call, f"collector resume --source {self._lane.name}"

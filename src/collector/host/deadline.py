@@ -37,7 +37,7 @@ class Deadline:
         self.end = 0.0  # loop time
 
     def __enter__(self) -> "Deadline":
-        self._task = asyncio.current_task()
+        self._task = asyncio.current_task(self._row.loop)
         assert self._task is not None
         self._cancels = self._task.cancelling()
         self._row.add(self)
@@ -87,25 +87,25 @@ class _Row:
         self._seconds, self._rows = seconds, rows
         self._waiting: dict[Deadline, None] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
 
     def add(self, deadline: Deadline) -> None:
-        deadline.end = self._loop.time() + self._seconds
+        deadline.end = self.loop.time() + self._seconds
         self._waiting[deadline] = None
         if self._timer is None:
             self._rows[self._seconds] = self
-            self._timer = self._loop.call_at(deadline.end, self._look)
+            self._timer = self.loop.call_at(deadline.end, self._look)
 
     def discard(self, deadline: Deadline) -> None:
         self._waiting.pop(deadline, None)
 
     def _look(self) -> None:
         """Not set again for each that comes or goes, so the timer may find that those it was set for are long gone."""
-        now = self._loop.time()
+        now = self.loop.time()
         while self._waiting:
             first = next(iter(self._waiting))
             if first.end > now:
-                self._timer = self._loop.call_at(first.end, self._look)
+                self._timer = self.loop.call_at(first.end, self._look)
                 return
             del self._waiting[first]
             first.run_out()

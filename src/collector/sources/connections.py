@@ -25,6 +25,8 @@ _PARAMS: dict[str, Any] = {"read_until_eof": True, "auto_decompress": False, "re
 _BODILESS = ("GET", "HEAD")  # without a body their requests have no Content-Length
 _SCHEME = len("http://")
 _MOST_PEERS = 1_000
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=None)
+_WARM = 1.0  # seconds at most that a connection is kept out of the pool
 _TARGET = re.compile(r"/[!-\"$-~]*")  # no space, no control character, no fragment
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
@@ -36,12 +38,17 @@ class Reply:
     """A response whose body comes as it is read; as a context it gives its connection back, and closes it on an error
     or where the body was not read to its end."""
 
-    __slots__ = ("_connection", "content", "headers", "status")
+    __slots__ = ("_connection", "_peer", "content", "headers", "status")
 
     def __init__(
-        self, connection: Connection, status: int, headers: CIMultiDictProxy[str], content: aiohttp.StreamReader
+        self,
+        connection: Connection,
+        peer: "_Peer",
+        status: int,
+        headers: CIMultiDictProxy[str],
+        content: aiohttp.StreamReader,
     ) -> None:
-        self._connection = connection
+        self._connection, self._peer = connection, peer
         self.status, self.headers, self.content = status, headers, content
 
     @property
@@ -50,6 +57,17 @@ class Reply:
         told = self.headers.get("Content-Length")
         return int(told) if told is not None and told.isdecimal() else None
 
+    def at_hand(self, most: int) -> bytes | None:
+        """A body that came with its head, as nearly all do, and is neither compressed nor larger; else None."""
+        content = self.content
+        if not content.is_eof() or content.total_bytes > most or "Content-Encoding" in self.headers:
+            return None
+        if content.total_bytes == 0 or content.exception() is not None:
+            return None
+        # Reading them would start the connection's flow again, for a body that is at its end.
+        pieces = content._buffer
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
     def __enter__(self) -> "Reply":
         return self
 
@@ -57,16 +75,59 @@ class Reply:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self._connection.release()
+            self._peer.keep(self._connection)
         else:
             self._connection.close()
+
+
+class _Peer:
+    """Whom requests go to, and the connections there."""
+
+    def __init__(self, origin: str, session: aiohttp.ClientSession) -> None:
+        loop = asyncio.get_running_loop()
+        # By such a request aiohttp knows whom a connection leads to.
+        self._request = aiohttp.ClientRequest("GET", URL(f"{origin}/"), loop=loop, session=session)
+        self.host = self._request.headers["Host"]
+        assert session.connector is not None
+        self._connector = session.connector
+        self._warm: list[Connection] = []  # kept out of the pool
+        self._cooling: asyncio.TimerHandle | None = None  # until they are in it, which knows how long one may be idle
+
+    async def connection(self) -> Connection:
+        """One on which nothing has come yet, where there is one."""
+        while self._warm:
+            if _is_fresh(connection := self._warm.pop()):
+                return connection
+            connection.close()
+        connection = await self._connector.connect(self._request, [], _NO_TIMEOUT)
+        if _is_fresh(connection):
+            return connection
+        connection.close()
+        return await self._connector.connect(self._request, [], _NO_TIMEOUT)
+
+    def keep(self, connection: Connection) -> None:
+        """For the next request: through the pool it would go back and forth for each."""
+        if not _is_fresh(connection):
+            connection.release()  # which closes it
+            return
+        self._warm.append(connection)
+        if not self._cooling:
+            self._cooling = asyncio.get_running_loop().call_later(_WARM, self.cool)
+
+    def cool(self) -> None:
+        """Gives all that are not in use to the pool."""
+        while self._warm:
+            self._warm.pop().release()
+        if self._cooling:
+            self._cooling.cancel()
+            self._cooling = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Letter:
     """A request in the bytes that go on the wire, secrets among them, and to whom."""
 
-    peer: aiohttp.ClientRequest  # how aiohttp knows whom a connection leads to
+    peer: _Peer
     data: bytes
     bodiless: bool  # no answer to its kind has a body
 
@@ -82,12 +143,9 @@ class Connections:
     """The pool of a session."""
 
     def __init__(self, session: aiohttp.ClientSession, longest_line: int) -> None:
-        connector = session.connector
-        assert connector is not None
-        self._session, self._connector = session, connector
+        self._session = session
         self._params = {**_PARAMS, "max_line_size": longest_line, "max_field_size": longest_line}
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=None)
-        self._peers: dict[str, aiohttp.ClientRequest] = {}
+        self._peers: dict[str, _Peer] = {}
         self._known = known()
 
     def letter(self, request: Request) -> Letter | None:
@@ -101,14 +159,15 @@ class Connections:
             return None  # the session has a header more to say
         peer = self._peers.get(origin) or self._meet(origin)
         length = "" if body is None else f"Content-Length: {len(body)}\r\n"
-        head = f"{method} {target} HTTP/1.1\r\nHost: {peer.headers['Host']}\r\n{block.text}{length}\r\n"
+        head = f"{method} {target} HTTP/1.1\r\nHost: {peer.host}\r\n{block.text}{length}\r\n"
         return Letter(peer, head.encode() + (body or b""), method == "HEAD")
 
     async def sent(self, letter: Letter) -> Reply:
         """What comes back. aiohttp's errors where nothing does."""
-        connection, protocol = await self._connected(letter.peer)
+        connection = await letter.peer.connection()
         try:
-            if protocol.transport is None:
+            protocol = connection.protocol
+            if protocol is None or protocol.transport is None:
                 raise aiohttp.ServerDisconnectedError
             protocol.set_response_params(skip_payload=letter.bodiless, **self._params)
             protocol.transport.write(letter.data)
@@ -118,24 +177,25 @@ class Connections:
         except BaseException:
             connection.close()
             raise
-        return Reply(connection, message.code, message.headers, content)
+        return Reply(connection, letter.peer, message.code, message.headers, content)
 
-    async def _connected(self, peer: aiohttp.ClientRequest) -> tuple[Connection, ResponseHandler]:
-        """A connection on which nothing has come yet: what a server sends unasked is no answer to the next request."""
-        while True:
-            connection = await self._connector.connect(peer, [], self._timeout)
-            protocol = connection.protocol
-            assert protocol is not None
-            if not protocol.should_close or protocol.transport is None:
-                return connection, protocol
-            connection.close()
+    def close(self) -> None:
+        """Gives every connection to the pool, before that is closed."""
+        for peer in self._peers.values():
+            peer.cool()
 
-    def _meet(self, origin: str) -> aiohttp.ClientRequest:
+    def _meet(self, origin: str) -> _Peer:
         if len(self._peers) >= _MOST_PEERS:
+            self.close()
             self._peers.clear()
-        peer = aiohttp.ClientRequest("GET", URL(f"{origin}/"), loop=asyncio.get_running_loop(), session=self._session)
-        self._peers[origin] = peer
+        peer = self._peers[origin] = _Peer(origin, self._session)
         return peer
+
+
+def _is_fresh(connection: Connection) -> bool:
+    """False where it is closed, or something has come: what a server sends unasked is no answer to the next request."""
+    protocol = connection.protocol
+    return protocol is not None and protocol.is_connected() and not protocol.should_close
 
 
 @lru_cache(64)
@@ -153,4 +213,8 @@ def known() -> bool:
     wanted = {*_PARAMS, "skip_payload", "max_line_size", "max_field_size"}
     has = inspect.signature(ResponseHandler.set_response_params).parameters
     connects = list(inspect.signature(aiohttp.TCPConnector.connect).parameters)
-    return wanted <= set(has) and connects == ["self", "req", "traces", "timeout"]
+    return (
+        wanted <= set(has)
+        and "_buffer" in aiohttp.StreamReader.__slots__
+        and connects == ["self", "req", "traces", "timeout"]
+    )

@@ -1,23 +1,22 @@
 """The only client session: one request out, one whole answer back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import aiohttp
 import msgspec
 from aiohttp.http_exceptions import HttpProcessingError
-from multidict import CIMultiDictProxy
 from yarl import URL
 
 from collector.errors import RequestError
 from collector.host.deadline import Deadline, Deadlines
 from collector.sources.answer import Answer, rule
 from collector.sources.auth import Bearer, Grant
-from collector.sources.connections import Connections, Letter, Reply
+from collector.sources.connections import Connections, Reply
 from collector.sources.load import LARGE, Load, Share
 from collector.sources.request import Endpoint, Request, redirected
 from collector.sources.rules import Do
@@ -67,9 +66,12 @@ class Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._connections.close()
         await self._session.close()
 
-    async def ask(self, endpoint: Endpoint, keys: tuple[str, ...], permit: Permit, cursor: str | None = None) -> Answer:
+    def ask(
+        self, endpoint: Endpoint, keys: tuple[str, ...], permit: Permit, cursor: str | None = None
+    ) -> Coroutine[Any, Any, Answer]:
         """The whole answer to a call for these IDs, whatever its status; with a cursor, for that page of their list.
 
         RequestError when there is none: `timeout`, `connection`, `too-large`, `redirect`; `auth-refused` when the
@@ -78,8 +80,8 @@ class Client:
         """
         request = endpoint.build(keys, cursor)
         if endpoint.grant is None:
-            return await self._answer(endpoint, keys, request, permit)
-        return await self._bearer(endpoint.grant).carry(partial(self._signed, endpoint, keys, request, permit))
+            return self._answer(endpoint, keys, request, permit)
+        return self._bearer(endpoint.grant).carry(partial(self._signed, endpoint, keys, request, permit))
 
     def _bearer(self, grant: Grant) -> Bearer:
         return self._bearers.setdefault(grant, Bearer(grant, self._post, asyncio.get_running_loop().time))
@@ -93,24 +95,32 @@ class Client:
 
     async def send(self, request: Request, permit: Permit, timeout: float, max_bytes: int) -> Answer:
         """The whole answer to a request that is made already; errors as `ask`."""
-        got = await self._got(request, permit, timeout, max_bytes)
-        return Answer(got.status, got.headers, got.body, got.seconds)
+        answer, _ = await self._got(request, permit, timeout, max_bytes)
+        return answer
 
     async def _answer(self, endpoint: Endpoint, keys: tuple[str, ...], request: Request, permit: Permit) -> Answer:
-        got = await self._got(request, permit, endpoint.spec.timeout, endpoint.spec.max_bytes)
-        body = endpoint.masked(got.body) if got.status >= 400 else got.body
-        answer = Answer(got.status, got.headers, body, got.seconds)
-        if 200 <= got.status < 300 or (got.status >= 400 and rule(endpoint.spec, answer, keys) is Do.OK):
-            link = (
-                endpoint.link(got.request.url, got.headers.getall("Link", ())) if endpoint.spec.next == "link" else None
-            )
+        spec = endpoint.spec
+        answer, request = await self._got(request, permit, spec.timeout, spec.max_bytes)
+        if answer.status >= 400:
+            answer = msgspec.structs.replace(answer, body=endpoint.masked(answer.body))
+        elif spec.next != "link":
+            return answer
+        if 200 <= answer.status < 300 or (answer.status >= 400 and rule(spec, answer, keys) is Do.OK):
+            link = endpoint.link(request.url, _links(answer.headers)) if spec.next == "link" else None
             return answer if link is None else msgspec.structs.replace(answer, link=link)
         return answer
 
-    async def _got(self, request: Request, permit: Permit, timeout: float, max_bytes: int) -> "_Got":
+    async def _got(self, request: Request, permit: Permit, timeout: float, max_bytes: int) -> tuple[Answer, Request]:
+        """What came over the wire, and to which request in the end."""
+        clock = asyncio.get_running_loop().time
+        started = clock()
         try:
-            with self.deadlines.within(timeout) as deadline, self.load.reading() as share:
-                return await self._follow(request, permit, _Reading(max_bytes, share, deadline))
+            with self.deadlines.within(timeout) as deadline:
+                for _ in range(MOST_REDIRECTS + 1):
+                    got, body = await self._exchanged(request, permit, max_bytes, deadline)
+                    if got.status not in _REDIRECTS or (location := got.headers.get("Location")) is None:
+                        return Answer(got.status, got.headers, body, clock() - started), request
+                    request = redirected(request, got.status, location)
         except TimeoutError as error:
             raise RequestError("timeout", f"no whole answer within {timeout:g} s") from error
         except aiohttp.ClientResponseError as error:
@@ -122,36 +132,34 @@ class Client:
             if isinstance(error, aiohttp.ClientConnectorError):
                 permit.unsent()
             raise RequestError("connection", _told(error)) from error
-
-    async def _follow(self, request: Request, permit: Permit, reading: "_Reading") -> "_Got":
-        clock = asyncio.get_running_loop().time
-        started = clock()
-        for _ in range(MOST_REDIRECTS + 1):
-            letter = None if self._by_session else self._connections.letter(request)
-            got: aiohttp.ClientResponse | Reply
-            if letter is None:
-                async with self._asked(request, permit) as got:
-                    body, location = await _read(got, reading)
-            else:
-                with await self._sent(letter, permit, again=request.method in _IDEMPOTENT) as got:
-                    body, location = await _read(got, reading)
-            if location is None:
-                return _Got(request, got.status, got.headers, body, clock() - started)
-            request = redirected(request, got.status, location)
         raise RequestError("redirect", f"more than {MOST_REDIRECTS} redirects")
 
-    async def _sent(self, letter: Letter, permit: Permit, *, again: bool) -> Reply:
-        """Sent once more where the connection broke before an answer: a server may close an idle one at any moment."""
+    async def _exchanged(
+        self, request: Request, permit: Permit, most: int, deadline: Deadline
+    ) -> tuple[aiohttp.ClientResponse | Reply, bytes]:
+        """One response with its body, of which that of a redirect is not read."""
+        letter = None if self._by_session else self._connections.letter(request)
+        if letter is None:
+            async with self._asked(request, permit) as response:
+                return response, await self._body(response, most, deadline)
         permit.spend()
         try:
-            return await self._connections.sent(letter)
-        except aiohttp.ClientConnectorError:
-            raise
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-            if not again:
+            got = await self._connections.sent(letter)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            # Sent once more, where that does no more: a server may close an idle connection at any moment.
+            if isinstance(error, aiohttp.ClientConnectorError) or request.method not in _IDEMPOTENT:
                 raise
-        permit.spend()
-        return await self._connections.sent(letter)
+            permit.spend()
+            got = await self._connections.sent(letter)
+        with got:
+            body = got.at_hand(min(most, LARGE))
+            return got, await self._body(got, most, deadline) if body is None else body
+
+    async def _body(self, got: aiohttp.ClientResponse | Reply, most: int, deadline: Deadline) -> bytes:
+        if got.status in _REDIRECTS and "Location" in got.headers:
+            return b""
+        with self.load.reading() as share:
+            return await _Reading(most, share, deadline).body(got)
 
     def _asked(self, request: Request, permit: Permit) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         """The same by the session."""
@@ -203,20 +211,8 @@ class Client:
             raise RequestError("connection", f"{where}: {error.detail}") from error
 
 
-class _Got(NamedTuple):
-    """What came over the wire, and to which request in the end."""
-
-    request: Request
-    status: int
-    headers: CIMultiDictProxy[str]
-    body: bytes
-    seconds: float
-
-
-async def _read(response: aiohttp.ClientResponse | Reply, reading: "_Reading") -> tuple[bytes, str | None]:
-    """The body, or where a redirect leads to."""
-    location = response.headers.get("Location") if response.status in _REDIRECTS else None
-    return (await reading.body(response), None) if location is None else (b"", location)
+def _links(headers: Mapping[str, str]) -> list[str]:
+    return [value for name, value in headers.items() if name.lower() == "link"]
 
 
 class _Reading(NamedTuple):
@@ -229,12 +225,9 @@ class _Reading(NamedTuple):
     async def body(self, response: aiohttp.ClientResponse | Reply) -> bytes:
         """The body, decompressed. An error status is an answer by itself, so there what came of a broken body will
         do."""
-        content, encoding = response.content, response.headers.get("Content-Encoding", "")
-        unpacker = Unpacker(encoding, self.most)
+        unpacker = Unpacker(response.headers.get("Content-Encoding", ""), self.most)
         try:
-            if not encoding and content.is_eof() and content.total_bytes <= min(self.most, LARGE):
-                return content.read_nowait()  # nearly always: it came with its head
-            while chunk := await content.readany():
+            while chunk := await response.content.readany():
                 unpacker.feed(chunk)
                 if self.share and not self.share.size and len(unpacker.body) > LARGE:
                     await self._room(response, self.share)
