@@ -212,7 +212,7 @@ class Runner(Consumer):
 def _called(function: Function, work: Work, returned: Returned) -> Ended:
     """A plain function to its end, in its thread; whatever it raises is told."""
     try:
-        return gathered(returned, function(work), work.cancelled.is_set)
+        return gathered(returned, function(work), lambda: work.cancelled.is_set())  # looked at for a list alone
     except BaseException as error:
         return told(work.id, error)
 
