@@ -23,15 +23,16 @@ from typing import NamedTuple
 
 from bench.bare import row_ids
 from bench.cost import Cost, cpu, rss
-from bench.loops import HEADS, Costs, bare, judged, reference, rows
+from bench.loops import HALF, HEADS, Costs, agreement, bare, faster, medians, reference, rows
 from bench.results import Figure, Section, Wanted
 
 ASK_EVERY = 0.02  # seconds
 SMALL = Wanted(most=50)  # bytes for an ID of 19 digits
 LIGHT = Wanted(most=150)  # MB
+PACE = Wanted(least=150_000)  # IDs a second, in order
 HOW = """\
 {rows:,} IDs of 19 digits, {order}. The bare loop inserts them into a table of four columns, one executemany and one \
-commit for each 10,000 rows; `same table`, where it is told, is the service's own with its checks. The service reads a \
+commit for each 10,000 rows; `same table` is the service's own with its checks. The service reads a \
 dropped file: the clock runs from the rename to the open batch with its receipt, and `/status` is asked all the while. \
 An ID's bytes are those of the database's pages while all IDs are queued."""
 CONFIG = """
@@ -131,15 +132,23 @@ def compare(ids: int, rounds: int, order: str, program: str | None) -> Section:
             lines.writelines(f"{number}\n" for number in row_ids(ids, order))
         for _ in range(rounds):
             costs.setdefault("bare", []).append(bare("insert", str(ids), order))
-            if order == "asc":  # in no order it tells no more, and takes longest of all
-                costs.setdefault("same table", []).append(bare("same", str(ids), order))
+            costs.setdefault("same table", []).append(bare("same", str(ids), order))
             if program:
                 costs.setdefault("reference", []).append(reference(program, "insert", str(ids), order))
             with tempfile.TemporaryDirectory(dir=top) as folder:
                 ours.append(taken_in(file, ids, Path(folder)))
             costs.setdefault("collector", []).append(ours[-1].cost)
     how = HOW.format(rows=ids, order="in no order" if order == "random" else "ascending")
-    return Section(f"intake-{order}", how, HEADS, rows(costs), [*judged(costs), *small(ours, ids)], [beside(ours, ids)])
+    return Section(
+        f"intake-{order}", how, HEADS, rows(costs), [*quick(costs, order), *small(ours, ids)], [beside(ours, ids)]
+    )
+
+
+def quick(costs: Costs, order: str) -> list[Figure]:
+    """Speed, beside a loop that writes into the service's own table too."""
+    speed = Figure("speed against the same table", faster(costs["collector"], costs["same table"]), HALF)
+    pace = Figure("IDs/s", medians(costs["collector"]).speed, PACE, "{:,.0f}")
+    return [*agreement(costs), speed, *([pace] if order == "asc" else [])]
 
 
 def small(ours: list[Taken], ids: int) -> list[Figure]:
