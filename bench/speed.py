@@ -11,7 +11,7 @@ Parts are the scenarios of bench/loops.py, and
     scale                       start, calls and /status over --scale-rows rows
     idle                        nothing to do for --idle-seconds
     export                      --items items to a file
-    finish                      batches under a limit of 40 calls in 5 s, against the least time that its policy takes
+    finish                      batches under a limit of 90 calls in 9 s, against the least time that its policy takes
     profile                     cProfile of one-16 and of python-async; --only profile --jobs N for another size
     peers-http, peers-noop      with --peers: other people's queues, which are installed into bench/peers/.venv and need
                                 rabbitmq-server, redis-server and postgresql (Debian's names); who is not there is
