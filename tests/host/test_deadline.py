@@ -54,6 +54,21 @@ async def test_one_that_stands_still_has_all_its_time_left() -> None:
     assert clock() - began[0] >= SHORT - 0.01
 
 
+async def test_waits_that_overlap_are_one() -> None:
+    """Whoever begins to wait while it stands still takes nothing of its time."""
+    deadlines, clock = Deadlines(), asyncio.get_running_loop().time
+    with deadlines.within(60.0) as deadline:
+        began = clock()
+        first, second = deadline.stopped(), deadline.stopped()
+        first.__enter__()
+        await asyncio.sleep(2 * SHORT)
+        second.__enter__()
+        first.__exit__(None, None, None)
+        await asyncio.sleep(2 * SHORT)
+        second.__exit__(None, None, None)
+        assert deadline.end - began >= 60.0 + 4 * SHORT - 0.01
+
+
 async def test_who_waits_behind_it_is_not_broken_off_after_its_end() -> None:
     """A wait that outlives the context sets no timer for a task that has gone on."""
     deadlines = Deadlines()

@@ -26,7 +26,7 @@ class Deadlines:
 class Deadline:
     """A time-out of the task that enters it, from then on."""
 
-    __slots__ = ("_cancels", "_own", "_ran_out", "_row", "_task", "_waiting", "end")
+    __slots__ = ("_cancels", "_left", "_own", "_ran_out", "_row", "_task", "_waiting", "end")
 
     def __init__(self, row: "_Row") -> None:
         self._row = row
@@ -34,6 +34,7 @@ class Deadline:
         self._own: asyncio.TimerHandle | None = None  # where it has stood still, and left its row
         self._cancels = self._waiting = 0
         self._ran_out = False
+        self._left = 0.0  # seconds, while it stands still
         self.end = 0.0  # loop time
 
     def __enter__(self) -> "Deadline":
@@ -60,17 +61,18 @@ class Deadline:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """It stands still in here."""
+        """It stands still in here, from the first who comes to the last who goes."""
         clock = asyncio.get_running_loop().time
-        left = self.end - clock()
-        self._hold()
+        if not self._waiting:
+            self._left = self.end - clock()
+            self._hold()
         self._waiting += 1
         try:
             yield
         finally:
             self._waiting -= 1
             if self._task is not None and not self._waiting and not self._ran_out:
-                self.end = clock() + left
+                self.end = clock() + self._left
                 self._own = asyncio.get_running_loop().call_at(self.end, self.run_out)
 
     def _hold(self) -> None:
