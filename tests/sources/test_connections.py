@@ -1,9 +1,13 @@
 """Which requests go over a connection of the pool, and in which bytes."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import aiohttp
 import pytest
+from aiohttp.http_exceptions import HttpProcessingError
 
 from collector.sources.connections import Connections, known
 from collector.sources.request import Request
@@ -90,3 +94,111 @@ async def test_a_connection_goes_back_to_the_pool_when_it_is_not_used() -> None:
         connections.close()
         assert session.connector is not None
         assert not session.connector._acquired
+
+
+class Talkative(aiohttp.TCPConnector):
+    """Whose new connections have heard something already, as they have on a loop that reads at once."""
+
+    made = 0
+
+    async def _create_connection(self, *args: Any, **keys: Any) -> Any:
+        protocol = await super()._create_connection(*args, **keys)
+        protocol.data_received(b"SSH-2.0-OpenSSH\r\n")
+        self.made += 1
+        return protocol
+
+
+async def test_a_server_that_speaks_first_is_not_connected_to_without_end() -> None:
+    """No permit counts connections, so there is hardly more than one."""
+    connector = Talkative()
+    async with wire(OK) as server, aiohttp.ClientSession(connector=connector) as session:
+        connections = Connections(session, 8_190)
+        letter = connections.letter(Request("GET", f"http://127.0.0.1:{server.port}/", {}, None))
+        assert letter is not None
+        async with asyncio.timeout(2.0):
+            with pytest.raises(HttpProcessingError):
+                await connections.sent(letter)
+    assert connector.made <= 2
+    assert server.heads == []
+
+
+async def test_of_all_that_came_unasked_none_is_an_answer() -> None:
+    """However many connections of the pool have heard something."""
+    async with wire(OK) as server, aiohttp.ClientSession() as session:
+        connections = Connections(session, 8_190)
+        letter = connections.letter(Request("GET", f"http://127.0.0.1:{server.port}/", {}, None))
+        assert letter is not None
+        async with asyncio.TaskGroup() as group:
+            sent = [group.create_task(connections.sent(letter)) for _ in range(3)]
+        for task in sent:
+            with task.result() as reply:
+                assert await reply.content.read() == b'{"id":1}'
+        connections.close()  # into the pool
+        assert session.connector is not None
+        [idle] = session.connector._conns.values()
+        for protocol, _ in idle:
+            protocol.data_received(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+        with await connections.sent(letter) as reply:
+            assert reply.status == 200
+        connections.close()
+
+
+LARGE = b"x" * 16_000_000  # more than the system takes at once
+
+
+def transports_of(session: aiohttp.ClientSession) -> list[asyncio.Transport]:
+    """Those that are in use."""
+    assert session.connector is not None
+    return [protocol.transport for protocol in session.connector._acquired if protocol.transport]
+
+
+@asynccontextmanager
+async def never_reading(answer: bytes, asked: asyncio.Event | None = None) -> AsyncIterator[str]:
+    """The origin of a server that answers a request when it has its head, and reads no more of it."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        cast(asyncio.Transport, writer.transport).pause_reading()
+        writer.write(answer)
+        if asked:
+            asked.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for writer in writers:
+            writer.transport.abort()
+
+
+def is_gone(transport: asyncio.Transport) -> bool:
+    return transport.is_closing() and not transport.get_write_buffer_size()
+
+
+async def test_a_connection_on_which_a_body_is_stuck_is_not_used_again() -> None:
+    """A server may answer before it has read a request, and never read it: the next one goes by another connection."""
+    async with never_reading(OK) as origin, aiohttp.ClientSession() as session, asyncio.timeout(5.0):
+        connections = Connections(session, 8_190)
+        transports = []
+        for _ in range(2):
+            letter = connections.letter(Request("POST", f"{origin}/", {"Content-Type": "a/b"}, LARGE))
+            assert letter is not None
+            with await connections.sent(letter) as reply:
+                assert await reply.content.read() == b'{"id":1}'
+                transports += transports_of(session)
+        assert [is_gone(transport) for transport in transports] == [True, True]
+
+
+async def test_a_connection_whose_server_reads_no_more_does_not_stay_open() -> None:
+    """Closed after what is still to be sent it would stay for ever, one for each call that timed out."""
+    asked = asyncio.Event()
+    async with never_reading(b"", asked) as origin, aiohttp.ClientSession() as session:
+        connections = Connections(session, 8_190)
+        letter = connections.letter(Request("POST", f"{origin}/", {"Content-Type": "a/b"}, LARGE))
+        assert letter is not None
+        sending = asyncio.create_task(connections.sent(letter))
+        await asked.wait()
+        [transport] = transports_of(session)
+        sending.cancel()
+        await asyncio.wait([sending])
+        assert is_gone(transport)

@@ -77,7 +77,7 @@ class Reply:
         if kind is None:
             self._peer.keep(self._connection)
         else:
-            self._connection.close()
+            _break_off(self._connection)
 
 
 class _Peer:
@@ -99,16 +99,19 @@ class _Peer:
             if _is_fresh(connection := self._warm.pop()):
                 return connection
             connection.close()
-        connection = await self._connector.connect(self._request, [], _NO_TIMEOUT)
-        if _is_fresh(connection):
-            return connection
-        connection.close()
-        return await self._connector.connect(self._request, [], _NO_TIMEOUT)
+        is_new = False
+        while True:
+            connection = await self._connector.connect(self._request, [], _NO_TIMEOUT)
+            if is_new or _is_fresh(connection):
+                return connection
+            connection.close()
+            # Where a server speaks as soon as it is connected to, the next one would be no better.
+            is_new = not self._connector._conns.get(self._request.connection_key)
 
     def keep(self, connection: Connection) -> None:
         """For the next request: through the pool it would go back and forth for each."""
-        if not _is_fresh(connection):
-            connection.release()  # which closes it
+        if not _is_fresh(connection) or _unsent(connection):
+            _break_off(connection)
             return
         self._warm.append(connection)
         if not self._cooling:
@@ -175,7 +178,7 @@ class Connections:
             while 100 <= message.code < 200 and message.code != 101:
                 message, content = await protocol.read()
         except BaseException:
-            connection.close()
+            _break_off(connection)
             raise
         return Reply(connection, letter.peer, message.code, message.headers, content)
 
@@ -196,6 +199,19 @@ def _is_fresh(connection: Connection) -> bool:
     """False where it is closed, or something has come: what a server sends unasked is no answer to the next request."""
     protocol = connection.protocol
     return protocol is not None and protocol.is_connected() and not protocol.should_close
+
+
+def _unsent(connection: Connection) -> int:
+    """Bytes of a request that its server has left unread: they stand before those of the next one."""
+    transport = connection.transport
+    return 0 if transport is None else transport.get_write_buffer_size()
+
+
+def _break_off(connection: Connection) -> None:
+    """Closes it at once: closed only, it would stay open until a server reads what it was sent, which may be never."""
+    if connection.transport is not None and _unsent(connection):
+        connection.transport.abort()
+    connection.close()
 
 
 @lru_cache(64)
