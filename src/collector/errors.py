@@ -11,6 +11,7 @@ CollectorError                what, where and what to do, for an operator; the c
 ├── UnreadableFile            an ID file that cannot be taken in at all; the text goes to NAME.why.txt
 ├── RequestError              no answer came from an API: `reason` is a short code
 ├── NoPermit                  a wire request had no permit left; the call is broken off and its jobs put off
+├── NoThread                  the machine begins no further thread
 ├── Refused                   the service answered a Client with an error: `status` and why
 └── Unreachable               the service did not answer a Client
 """
@@ -107,6 +108,10 @@ class Drained(CollectorError):
 
 class NoPermit(CollectorError):
     """A redirect or a silent resend had no free permit, and such a draw never waits."""
+
+
+class NoThread(CollectorError):
+    """A function cannot be called now, since no thread can begin."""
 
 
 class Refused(CollectorError):

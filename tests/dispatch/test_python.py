@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from collector import Gone, Invalid, RetryLater, StopSource, Work
-from collector.dispatch import purse
+from collector.dispatch import purse, runs
 from collector.model import Found as FoundOutcome
 from collector.model import Item, Job, Result, State
 from collector.rehearsal.api import Settings, StandIn
@@ -395,6 +395,28 @@ async def test_a_plain_run_that_takes_too_long_keeps_its_place(tmp_path: Path, s
         assert "1 of 1 places are kept by threads that do not end after their time-out, for 1:" in trouble.what
         stage.go.set()
         assert await stage.entered() == "2"
+
+
+def threaded(work: Work) -> dict[str, Any]:
+    return {"id": work.id}
+
+
+async def test_where_no_thread_begins_an_id_is_put_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service goes on, and asks for it when one does."""
+    monkeypatch.setattr(runs, "NO_THREAD_DELAY", 0.1)
+    begin, refused = threading.Thread.start, iter(range(3))
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == "collector-posts" and next(refused, None) is not None:
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    async with dispatching(tmp_path, {"posts": source("threaded", parallel=2)}) as running:
+        batch = await running.add(["1", "2", "3"])
+        await running.finished(batch)
+        assert running.store.books.count(batch.id, State.FOUND) == 3
+    assert next(refused, None) is None
 
 
 async def endless(work: Work) -> None:

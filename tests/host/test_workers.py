@@ -4,9 +4,11 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
+from queue import SimpleQueue
 
 import pytest
 
+from collector.errors import NoThread
 from collector.host.workers import Workers
 
 
@@ -122,3 +124,41 @@ async def test_where_no_further_thread_can_begin_those_there_are_do_it(
     monkeypatch.setattr(threading.Thread, "start", start)
     for _ in range(20):
         assert len(await done(workers, threading.get_ident, 8)) == 8
+
+
+async def test_where_no_thread_can_begin_nothing_is_left_of_the_work(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not done later, for nobody; and its seat is free."""
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    begun: list[str] = []
+    with monkeypatch.context() as patch, await workers.seat("made", 1) as seat:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(NoThread):
+            seat.begin("a", lambda: begun.append("a"))
+        assert workers.left() == {}
+    with await workers.seat("made", 1) as seat:
+        await seat.begin("b", lambda: begun.append("b"))
+    assert begun == ["b"]
+
+
+async def test_a_thread_that_ends_its_work_after_the_close_ends_too(workers: Workers) -> None:
+    """None waits for work that will never come."""
+    threads: SimpleQueue[threading.Thread] = SimpleQueue()
+    go = threading.Event()
+
+    def wait() -> None:
+        threads.put(threading.current_thread())
+        go.wait()
+
+    with await workers.seat("made", 1) as seat:
+        ended = seat.begin("a", wait)
+        thread = await asyncio.to_thread(threads.get)
+        workers.close()
+        go.set()
+        await ended
+    await asyncio.to_thread(thread.join, 5.0)
+    assert not thread.is_alive()

@@ -15,7 +15,7 @@ from collector.dispatch.consumer import Consumer, Tools, Waits
 from collector.dispatch.judge import ALIKE_STOPS, Judge
 from collector.dispatch.lane import Lane
 from collector.dispatch.purse import Means, Purse
-from collector.errors import NoPermit
+from collector.errors import NoPermit, NoThread
 from collector.host.alarm import Alarm
 from collector.host.workers import Seat, Workers
 from collector.model import Call, Doing
@@ -28,6 +28,7 @@ from collector.sources.work import Loop, Page, Work, doing
 from collector.store.items import Items
 
 ASKED = 2.0  # seconds that a thread has to end after it was asked to
+NO_THREAD_DELAY = 5.0  # seconds until a run for which no thread could begin is tried again
 _PART = 500  # items encoded on the loop without a pause
 
 log = structlog.get_logger()
@@ -153,10 +154,20 @@ class Runner(Consumer):
         if self._workers.kept_for(self._lane.name, work.id):
             return Ended(Later(retry.LONGEST, "timeout", "the thread of a run that timed out still works on it"))
         called = partial(_called, self._function, work, self._returned(work))
-        if ended := await self._in_time(work, purse, self._threaded(work, seat, called)):
+        try:
+            ended = await self._in_time(work, purse, self._threaded(work, seat, called))
+        except NoThread as error:
+            return await self._without_thread(error)
+        if ended:
             return ended
         goes_on = ". Its thread goes on and keeps its place until it ends" if seat.key else ""
         return Ended(Later(retry.LONGEST, "timeout", self._no_end + goes_on))
+
+    async def _without_thread(self, error: NoThread) -> Ended:
+        """The ID is put off; and its place waits, since the next run would fare no better."""
+        log.error("no_thread_begins", source=self._lane.name, why=str(error))
+        await asyncio.sleep(NO_THREAD_DELAY)
+        return Ended(Later(NO_THREAD_DELAY, "no-thread", "the machine begins no further thread"))
 
     async def _in_time(self, work: Work, purse: Purse, rest: Coroutine[Any, Any, Ended]) -> Ended | None:
         """How a run that takes its time ends; None where it was asked to end since that was over."""

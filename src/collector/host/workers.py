@@ -9,6 +9,8 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
+from collector.errors import NoThread
+
 
 class Seat:
     """A place for one thread. It is free again once it was left and its thread has ended what it does."""
@@ -33,7 +35,7 @@ class Seat:
         self._room.leave(self)
 
     def begin(self, key: str, work: Callable[[], Any]) -> "asyncio.Future[Any]":
-        """Does the work of a key in a thread. It must not raise."""
+        """Does the work of a key in a thread; it must not raise. NoThread where none can begin."""
         self.key, self.work = key, work
         self.ended = self._room.loop.create_future()
         self._room.offer(self)
@@ -61,6 +63,7 @@ class _Room:
         self.busy: dict[Seat, None] = {}  # whose work is ready, begun, or done and not told yet
         self.kept: dict[Seat, None] = {}  # of these, whom nobody waits for
         self.freed = asyncio.Event()
+        self._is_closed = False
         self._name = f"collector-{source}"
         # From here on both sides: each step below is one that no other thread can come between.
         self._ready: deque[Seat] = deque()
@@ -73,8 +76,13 @@ class _Room:
         """There is work for a thread."""
         self.busy[seat] = None
         self._ready.append(seat)
-        if not self._is_coming:
+        if self._is_coming:
+            return
+        try:
             self._call()
+        except RuntimeError as error:
+            if self.withdraw(seat):
+                raise NoThread(str(error)) from error
 
     def withdraw(self, seat: Seat) -> bool:
         try:
@@ -98,9 +106,11 @@ class _Room:
         self.freed.set()
 
     def close(self) -> None:
-        """Threads without work end."""
-        while self._idle:
-            self._idle.pop().put(False)
+        """Threads without work end, each of the others when it has none."""
+        self._is_closed = True
+        with suppress(IndexError):  # there are no more
+            while True:
+                self._idle.pop().put(False)
 
     def _call(self) -> None:
         """Wakes a thread, or begins one; RuntimeError where the machine has none left."""
@@ -124,6 +134,8 @@ class _Room:
             if len(self._idle) >= self.most:
                 return
             self._idle.append(inbox)
+            if self._is_closed:  # since before it could be seen here
+                self.close()
             is_wanted = inbox.get()
 
     def _visit(self) -> None:
@@ -190,6 +202,6 @@ class Workers:
         return {source: [seat.key or "" for seat in room.kept] for source, room in self._rooms.items() if room.kept}
 
     def close(self) -> None:
-        """Threads without work end; those with work are left to themselves."""
+        """Threads without work end, and those with work when that has ended: nobody waits for them."""
         for room in self._rooms.values():
             room.close()
