@@ -377,3 +377,81 @@ async def test_a_cursor_that_is_no_link_sends_nothing() -> None:
         with pytest.raises(RequestError) as caught:
             await client.ask(client.endpoint, ("1",), Permit(), "http://evil.example/")
     assert (caught.value.reason, server.heads) == ("cursor", [])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n" + OK,
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 3 + OK,
+        b'HTTP/1.0 200 OK\r\nContent-Length: 8\r\n\r\n{"id":1}',
+        b'HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 8\r\n\r\n{"id":1}',
+        b'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 8\r\n\r\n{"id":1}',
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{"id\r\n4;a=b\r\n":1}\r\n0\r\nX-Trailer: a\r\n\r\n',
+        b'HTTP/1.1 200\r\nContent-Length: 8\r\n\r\n{"id":1}',
+        OK + b"\r\n",
+        OK + OK.replace(b"1}", b"2}"),
+    ],
+    ids=["100", "103", "old", "old-kept", "last", "chunked", "no-reason", "newline-behind", "two-answers"],
+)
+async def test_an_answer_is_read_however_it_is_framed(answer: bytes) -> None:
+    """And what comes before or behind it is nobody else's."""
+    async with wire(answer) as server, server.client() as client:
+        for _ in range(3):
+            got = await client.ask(client.endpoint, ("1",), Permit(1))
+            assert (got.status, got.body) == (200, b'{"id":1}')
+
+
+@pytest.mark.parametrize("size", [60_000, 140_000, 250_000, 300_000, 900_000])
+async def test_a_large_answer_leaves_the_connection_as_it_was(size: int) -> None:
+    """Where reading was held up for it, that goes on for the next one."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (size, b"x" * size)
+    async with wire(answer) as server, server.client() as client:
+        for _ in range(5):
+            assert len((await client.ask(client.endpoint, ("1",), Permit(1))).body) == size
+        assert len(server.open) == 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"204 No Content\r\n", b"304 Not Modified\r\n", b"304 Not Modified\r\nContent-Length: 8\r\n"],
+    ids=["204", "304", "304-length"],
+)
+async def test_an_answer_that_has_no_body_ends_with_its_head(head: bytes) -> None:
+    """Whatever length it tells."""
+    async with wire(b"HTTP/1.1 " + head + b"\r\n") as server, server.client() as client:
+        for _ in range(3):
+            got = await client.ask(client.endpoint, ("1",), Permit(1))
+            assert (got.status, got.body) == (int(head[:3]), b"")
+
+
+@pytest.mark.parametrize("close_after", [1, 3, 7])
+async def test_of_many_calls_to_a_server_that_closes_none_is_lost(close_after: int) -> None:
+    """It closes a connection after some requests without a word; each of these costs one permit more at most."""
+    served: dict[asyncio.StreamWriter, int] = {}
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            for _ in range(close_after):
+                await reader.readuntil(b"\r\n\r\n")
+                served[writer] = served.get(writer, 0) + 1
+                writer.write(OK)
+        except asyncio.IncompleteReadError:
+            pass
+        finally:
+            writer.close()
+
+    async def calls(client: Asker, most: int) -> int:
+        spent = 0
+        for number in range(most):
+            permit = Permit(2)
+            assert (await client.ask(client.endpoint, (str(number),), permit)).body == b'{"id":1}'
+            spent += permit.spent
+        return spent
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with Wire(lambda _: OK, port=port).client() as client, asyncio.TaskGroup() as group:
+            tasks = [group.create_task(calls(client, 50)) for _ in range(8)]
+    assert sum(served.values()) == 400
+    assert 400 <= sum(task.result() for task in tasks) <= 400 + len(served)
