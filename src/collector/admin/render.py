@@ -1,9 +1,12 @@
 """Values to HTML. Nothing that is shown, whoever wrote it, is more than text."""
 
+from __future__ import annotations
+
 import re
+from functools import cache
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from collector.admin import bars
@@ -11,6 +14,9 @@ from collector.clock import unstamp
 from collector.output.snapshot import BatchStatus, Snapshot
 from collector.output.text import moment, why
 from collector.quantity import spoken, things
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 # Control characters, and those that turn the direction of the text around them or take no room. Joiners stay: emoji
 # and Persian are written with them.
@@ -51,7 +57,11 @@ def percent(done: int, total: int) -> str:
     return f"{done * 1000 // total / 10:.1f} %" if total else "0 %"
 
 
-def _environment() -> Environment:
+@cache
+def _templates() -> Environment:
+    """Made for the first page: a service at which nobody looks needs none."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     made = Environment(
         loader=PackageLoader("collector.admin"),
         auto_reload=False,
@@ -74,9 +84,6 @@ def _environment() -> Environment:
     return made
 
 
-_TEMPLATES = _environment()
-
-
 def page(template: str, **values: object) -> str:
     """A page of these values; a name that the template does not know is a fault of ours."""
-    return _TEMPLATES.get_template(template).render(values)
+    return _templates().get_template(template).render(values)
