@@ -149,7 +149,7 @@ class Connections:
         self._session = session
         self._params = {**_PARAMS, "max_line_size": longest_line, "max_field_size": longest_line}
         self._peers: dict[str, _Peer] = {}
-        self._known = known()
+        self._known = known() and hasattr(session.connector, "_conns")
 
     def letter(self, request: Request) -> Letter | None:
         """The request as it is sent here; None where it is for the session."""
