@@ -18,6 +18,7 @@ from collector.store.store import Store
 MOST_ROWS = 2_000  # jobs, or items where these are more, in a transaction
 MOST_BYTES = 16_000_000  # of the items of several calls; SQLite and its driver have each twice meanwhile
 WAITING = 256  # calls answered and not yet recorded; more hold their consumers back
+MOST_WAITING = 2 * MOST_BYTES  # of these: while one transaction is written the next one comes together
 COMMIT_EVERY = 0.01  # seconds from one to the next at least, so what comes after a pause is written at once
 
 log = structlog.get_logger()
@@ -30,7 +31,9 @@ class Recorder:
         self, store: Store, taken: Mapping[str, Taken], ended: Callable[[], None], random: Random, load: Load
     ) -> None:
         self._store, self._taken, self._ended, self._random, self._load = store, taken, ended, random, load
-        self._queue: asyncio.Queue[tuple[Result, int]] = asyncio.Queue(WAITING)  # each with its bytes
+        self._queue: asyncio.Queue[tuple[Result, int]] = asyncio.Queue()  # each with its bytes
+        self._size = 0  # of all in the queue
+        self._turn, self._less = asyncio.Lock(), asyncio.Event()
         self.pulse = Pulse()
         self.trouble: str | None = None  # why nothing can be written now
         self.commits, self.commit_seconds = 0, 0.0  # since the start
@@ -44,14 +47,24 @@ class Recorder:
         """Hands over what a call came to; waits while the store is behind."""
         size = _bytes(result)
         self._load.hold(size)
-        if not self._queue.full():
-            self._queue.put_nowait((result, size))
-            return
-        try:
-            await self._queue.put((result, size))
-        except BaseException:
-            self._load.release(size)
-            raise
+        if self._is_behind or self._turn.locked():
+            try:
+                await self._room()
+            except BaseException:
+                self._load.release(size)
+                raise
+        self._queue.put_nowait((result, size))
+        self._size += size
+
+    @property
+    def _is_behind(self) -> bool:
+        return self._queue.qsize() >= WAITING or self._size >= MOST_WAITING
+
+    async def _room(self) -> None:
+        async with self._turn:
+            while self._is_behind:
+                self._less.clear()
+                await self._less.wait()
 
     async def run(self) -> None:
         """Records until it is cancelled."""
@@ -68,6 +81,8 @@ class Recorder:
                 result, more = self._queue.get_nowait()
                 group.append(result)
                 rows, size = rows + _rows(result), size + more
+            self._size -= size
+            self._less.set()
             growing = self._growing(born for result in group for born in result.offspring)
             await self._record(group)
             self._tell_held(growing)
