@@ -109,6 +109,18 @@ async def test_one_group_with_the_same_job_twice_keeps_the_books(store: Store) -
     assert counted(store.path) == kept(store.path)
 
 
+async def test_of_two_outcomes_of_one_job_in_one_answer_the_last_holds(store: Store) -> None:
+    """Also where the job was cancelled meanwhile and may not move to the last one: then it stays as it is."""
+    batch = await open_batch(store, ["1", "2"])
+    one, two = await store.jobs.queued(batch.id, "", 100)
+    await store.jobs.record([result((two, Gone("deleted")), (two, Found((item("2"),))))])
+    await store.control.cancel(batch.id)
+    await store.control.end_jobs(batch.id, "", 100)
+    await store.jobs.record([result((one, Found((item("1"),))), (one, PutOff(0, "http-500")))])
+    assert counted(store.path) == kept(store.path) == {(1, "cancelled", "cancelled"): 1, (1, "found", ""): 1}
+    assert store.batches.get(batch.id).items == 1
+
+
 async def test_an_answer_that_comes_after_a_cancel_is_recorded(store: Store) -> None:
     """From cancelled a job moves to the outcome of a call that was in the air, and to nothing else."""
     batch = await open_batch(store, ["1", "2"])

@@ -165,14 +165,14 @@ class Jobs:
         standing = await self._standing(write, last)
         group = Group(self._books, now)
         for result in results:
-            moved: dict[tuple[BatchId, str], tuple[Job, Outcome]] = {}
-            for job, outcome in result.outcomes:
-                place = (job.batch, job.key)
+            moved: list[tuple[Job, Outcome]] = []
+            of_jobs = {(job.batch, job.key): (job, outcome) for job, outcome in result.outcomes}
+            for place, (job, outcome) in of_jobs.items():
                 if last[place] is not result or place not in standing or not _may_move(standing[place][0], outcome):
                     continue
                 outcome = self._still_there(outcome)
-                moved[place] = job, await _ended(write, job, outcome) if _repeats(job, outcome) else outcome
-            group.add(result, moved.values(), standing)
+                moved.append((job, await _ended(write, job, outcome) if _repeats(job, outcome) else outcome))
+            group.add(result, moved, standing)
         group.close(results)
         return group
 
