@@ -119,5 +119,7 @@ def assert_the_lists_are_whole(run: Service) -> None:
     assert listed(run, "x_replies") == {(seed, reply) for seed in SEEDS for reply in world.users.replies(seed)}
     kept = run.rows("SELECT batch, state, sum(jobs) FROM counts WHERE jobs > 0 GROUP BY 1, 2 ORDER BY 1, 2")
     assert kept == run.rows("SELECT batch, state, count(*) FROM jobs GROUP BY 1, 2 ORDER BY 1, 2")
+    stored = run.rows("SELECT batch, count(*) FROM items GROUP BY 1 ORDER BY 1")
+    assert stored == run.rows("SELECT id, items FROM batches WHERE items > 0 ORDER BY 1")
     assert run.rows("SELECT count(*) FROM jobs WHERE state NOT IN ('found', 'gone')") == [(0,)]
     assert run.rows("SELECT count(*) FROM jobs WHERE state = 'gone' AND coalesce(reason, '') = ''") == [(0,)]

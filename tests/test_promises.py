@@ -47,6 +47,7 @@ def assert_everything_is_there_once(run: Service, keys: list[str], faults: Fault
     assert Counter(dict(kept)) == states
     assert run.rows("SELECT count(*), count(DISTINCT key) FROM jobs") == [(len(keys), len(keys))]
     assert run.rows("SELECT count(*), count(DISTINCT job) FROM items") == [(states["found"], states["found"])]
+    assert run.rows("SELECT sum(items) FROM batches") == [(states["found"],)]
     without_reason = "SELECT count(*) FROM jobs WHERE state <> 'found' AND (reason IS NULL OR reason = '')"
     assert run.rows(without_reason) == [(0,)]
 
