@@ -12,6 +12,7 @@ from collector.model import (
     Attempt,
     BatchId,
     BatchState,
+    Cursor,
     Extra,
     Failed,
     Found,
@@ -19,6 +20,7 @@ from collector.model import (
     Invalid,
     Item,
     Job,
+    MorePages,
     Outcome,
     PutOff,
     Result,
@@ -235,6 +237,8 @@ async def test_a_start_finds_everything_as_it_was(store: Store) -> None:
 OUTCOMES = st.one_of(
     st.just(Found()),
     st.just(Found((item("x"),))),
+    st.builds(Found, same_as=st.sampled_from([BatchId(1), BatchId(99)])),  # there, and pruned
+    st.builds(MorePages, st.just((item("x"), item("y"))), st.builds(Cursor, st.just("next"), st.integers(1, 3))),
     st.builds(Gone, st.sampled_from(["deleted", "absent"])),
     st.builds(Invalid, st.just("malformed")),
     st.builds(Failed, st.just("http-500")),
