@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collector.model import Found
@@ -46,6 +46,7 @@ def outcome(spec: Spec, keys: tuple[str, ...], body: bytes, *, carefully: bool) 
     st.sampled_from([None, {"at": "errors", "id": "id"}, {"flag": "error"}]),
     st.lists(st.booleans(), min_size=4, max_size=4),
 )
+@example([{"id": "1"}, {"id": "2"}, {"id": 1, "text": "a"}], "data", "id", KEYS, None, [False] * 4)  # one ID twice
 def test_a_usual_answer_means_what_it_means_when_it_is_read_with_care(
     items: Any, path: str, key: str, keys: tuple[str, ...], gone: dict[str, str] | None, how: list[bool]
 ) -> None:

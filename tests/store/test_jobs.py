@@ -279,20 +279,26 @@ class Still(Clock):
 @given(
     st.lists(st.lists(st.tuples(st.integers(0, 9), OUTCOMES, st.booleans()), min_size=1, max_size=8), max_size=6),
     st.sets(st.integers(0, 9), max_size=3),
+    st.sets(st.integers(1, 5)),
 )
 async def test_a_group_writes_the_same_whether_its_jobs_are_looked_at_first_or_not(
-    tmp_path_factory: pytest.TempPathFactory, groups: list[list[tuple[int, Outcome, bool]]], moved: set[int]
+    tmp_path_factory: pytest.TempPathFactory,
+    groups: list[list[tuple[int, Outcome, bool]]],
+    moved: set[int],
+    stale: set[int],
 ) -> None:
-    """Jobs that stand as they were read are not looked at; rows, items, answers, counts and mirrors are the same."""
+    """Jobs that stand as they were read are not looked at; rows, items, answers, counts and mirrors are the same. A
+    `stale` group has jobs as they were read for the group before."""
     dumps = []
     for looks in (False, True):
         path = tmp_path_factory.mktemp("groups") / "collector.db"
         async with stores.opened(path, Still()) as store:
             batch = await open_batch(store, [str(number) for number in range(10)])
             await store.jobs.record([result((Job(batch.id, str(key)), Gone("before"))) for key in moved])
-            for group in groups:
-                read = await store.jobs.queued(batch.id, "", 100) + await store.jobs.due(batch.id, 100)
-                jobs = {job.key: job for job in read}
+            for number, group in enumerate(groups):
+                if number not in stale:
+                    read = await store.jobs.queued(batch.id, "", 100) + await store.jobs.due(batch.id, 100)
+                    jobs = {job.key: job for job in read}
                 results = [
                     msgspec.structs.replace(
                         result((jobs.get(str(key), Job(batch.id, str(key))), outcome)),
@@ -304,7 +310,36 @@ async def test_a_group_writes_the_same_whether_its_jobs_are_looked_at_first_or_n
                 await write
             tables = [await store.jobs._database.read(f"SELECT * FROM {name}") for name in ROWS]
             dumps.append((tables, store.books.of(batch.id), store.batches.get(batch.id)))
+            assert counted(path) == kept(path)
     assert dumps[0] == dumps[1]
+
+
+async def test_a_job_that_was_put_off_meanwhile_for_another_reason_keeps_the_books(store: Store) -> None:
+    """It is counted where it stands, not where it stood when it was read."""
+    batch = await open_batch(store, ["1", "2", "3"])
+    jobs = await store.jobs.queued(batch.id, "", 100)
+    await store.jobs.record([result(*((job, PutOff(0, "http-500")) for job in jobs))])
+    for job, outcome in zip(jobs, (Found(), Gone("deleted")), strict=False):
+        stale = msgspec.structs.replace(job, delayed=True, reason="http-503")
+        await store.jobs.record([result((stale, outcome))])
+    rows = {(1, "found", ""): 1, (1, "gone", "deleted"): 1, (1, "delayed", "http-500"): 1}
+    assert counted(store.path) == kept(store.path) == rows
+
+
+async def test_items_of_several_answers_in_a_group_name_each_its_own(store: Store) -> None:
+    """Also beside answers without anything to keep, and where batches are mixed."""
+    batches = [await open_batch(store, ["1", "2", "3", "4"], name=name) for name in ("one", "two")]
+    jobs = [job for batch in batches for job in await store.jobs.queued(batch.id, "", 3)]
+    extras = {"1": Extra('{"n": 1}'), "2": None, "3": Extra('{"n": 3}')}
+    found = [result((job, Found((item("x"), item("y"))))) for job in jobs]
+    await store.jobs.record([msgspec.structs.replace(one, extra=extras[one.jobs[0].key]) for one in found])
+    rows = await store.jobs._database.read(
+        "SELECT i.batch, i.job, a.batch, a.body FROM items AS i LEFT JOIN answers AS a ON a.id = i.answer"
+    )
+    assert len(rows) == 2 * len(jobs)
+    for batch, key, of, body in rows:
+        extra = extras[key]
+        assert (of, body) == ((batch, extra.body) if extra else (None, None))
 
 
 async def test_a_job_that_its_function_wants_later_is_due_then(store: Store) -> None:
