@@ -319,7 +319,8 @@ async def test_a_job_that_was_put_off_meanwhile_for_another_reason_keeps_the_boo
     batch = await open_batch(store, ["1", "2", "3"])
     jobs = await store.jobs.queued(batch.id, "", 100)
     await store.jobs.record([result(*((job, PutOff(0, "http-500")) for job in jobs))])
-    for job, outcome in zip(jobs, (Found(), Gone("deleted")), strict=False):
+    outcomes: list[Outcome] = [Found(), Gone("deleted")]
+    for job, outcome in zip(jobs, outcomes, strict=False):
         stale = msgspec.structs.replace(job, delayed=True, reason="http-503")
         await store.jobs.record([result((stale, outcome))])
     rows = {(1, "found", ""): 1, (1, "gone", "deleted"): 1, (1, "delayed", "http-500"): 1}
