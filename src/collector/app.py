@@ -20,7 +20,7 @@ from collector.admin.downloads import Downloads
 from collector.admin.drafts import Drafts
 from collector.admin.guard import Guard
 from collector.admin.listen import controlled, listening
-from collector.admin.metrics import Metrics
+from collector.admin.metrics import Facts, Metrics
 from collector.admin.openapi import OpenApi
 from collector.admin.orders import Orders
 from collector.admin.pages import Pages
@@ -185,7 +185,7 @@ class App:
         batches = Batches(self._store, self._controller, self.snapshot, config.batches)
         uploads = Uploads(lambda: self.config, self._loader, self._watcher.load_now, batches)
         downloads = Downloads(self._store, self._controller, lambda: self.config.sources, self._folder.report)
-        metrics = Metrics(self.snapshot, self._health, dispatcher.tallies, dispatcher.recorder, self._store)
+        metrics = Metrics(Facts(self.snapshot, self._health, dispatcher.tallies, dispatcher.recorder, self._store))
         shared = (batches, uploads, downloads, metrics, OpenApi())
         admin = partial(application, self.snapshot, self._health)
         await stack.enter_async_context(controlled(admin(None, orders, *shared), config.control))

@@ -14,7 +14,7 @@ from collector.admin.app import application
 from collector.admin.batches import Batches
 from collector.admin.downloads import Downloads
 from collector.admin.listen import listening
-from collector.admin.metrics import Metrics
+from collector.admin.metrics import Facts, Metrics
 from collector.admin.openapi import OpenApi
 from collector.admin.orders import Orders
 from collector.admin.upload import Uploads
@@ -66,11 +66,13 @@ def whole(house: House, tallies: Mapping[str, Tally] | None = None) -> web.Appli
         Uploads(lambda: house.config, house.loader, house.watcher.load_now, batches),
         Downloads(store, controller, lambda: house.config.sources, lambda _: "a report"),
         Metrics(
-            status,
-            lambda: Health(True),
-            lambda: tallies or {},
-            Recorder(store, {}, lambda: None, Random(), Load()),
-            store,
+            Facts(
+                status,
+                lambda: Health(True),
+                lambda: tallies or {},
+                Recorder(store, {}, lambda: None, Random(), Load()),
+                store,
+            )
         ),
         OpenApi(),
         Orders(

@@ -1,12 +1,25 @@
 import asyncio
 import sqlite3
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from collector.errors import StoreBusy, StoreError
 from collector.store import database
+
+
+async def cancelled_at_each_turn(write: Callable[[str], Coroutine[Any, Any, None]]) -> None:
+    """Writes under key after key, each cancelled a turn of the loop later than the one before."""
+    for turns in range(30):
+        task = asyncio.create_task(write(str(turns)))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled() or task.exception() is None
 
 
 async def test_a_failed_transaction_leaves_no_trace(tmp_path: Path) -> None:
@@ -56,13 +69,7 @@ async def test_a_cancel_at_the_commit_does_not_cut_it_in_two(tmp_path: Path) -> 
                 await write.change("INSERT INTO meta VALUES (?, '')", (key,))
                 write.after_commit(lambda: followed.append(key))
 
-        for turns in range(30):
-            task = asyncio.create_task(write_one(str(turns)))
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            task.cancel()
-            await asyncio.wait([task])
-            assert task.cancelled() or task.exception() is None
+        await cancelled_at_each_turn(write_one)
         async with db.write() as write:
             await write.change("INSERT INTO meta VALUES ('last', '')")
             write.after_commit(lambda: followed.append("last"))
@@ -84,14 +91,7 @@ async def test_a_transaction_in_one_visit_is_whole_or_leaves_no_trace(tmp_path: 
 
         with pytest.raises(ValueError, match="failed"):
             await db.at_once(fail, followed.append)
-        for turns in range(30):
-            work = partial(insert, key=str(turns))
-            task = asyncio.create_task(db.at_once(work, followed.append))
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            task.cancel()
-            await asyncio.wait([task])
-            assert task.cancelled() or task.exception() is None
+        await cancelled_at_each_turn(lambda key: db.at_once(partial(insert, key=key), followed.append))
         async with db.write() as write:
             await write.change("INSERT INTO meta VALUES ('last', '')")
         assert {key for (key,) in await db.read("SELECT key FROM meta")} == {*followed, "last"}

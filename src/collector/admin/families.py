@@ -1,34 +1,24 @@
 """What `/metrics` tells, as families of Prometheus."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from collector.admin.metrics import Facts
 from collector.clock import unstamp
-from collector.dispatch.recorder import Recorder
-from collector.model import State, Tally
-from collector.output.health import Health
+from collector.model import State
 from collector.output.snapshot import Snapshot
-from collector.store.store import Store
 
 
 class Families(Collector):
     """All that is told. Labels are names that are declared and words of our own, so that their number is bounded."""
 
-    def __init__(
-        self,
-        status: Callable[[], Snapshot],
-        health: Callable[[], Health],
-        tallies: Callable[[], Mapping[str, Tally]],
-        recorder: Recorder,
-        store: Store,
-    ) -> None:
-        self._status, self._health, self._tallies = status, health, tallies
-        self._recorder, self._store = recorder, store
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         self._disk = (0, 0)  # free bytes, and those of the database
@@ -45,10 +35,10 @@ class Families(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every number as it is now."""
-        now = self._status()
+        now = self._facts.status()
         yield InfoMetricFamily("collector", "The version that runs.", {"version": now.version})
         yield _gauge("start_timestamp_seconds", "When the service began.", unstamp(now.started_at))
-        yield _gauge("healthy", "1 while the service does its work.", self._health().ok)
+        yield _gauge("healthy", "1 while the service does its work.", self._facts.health().ok)
         yield self._jobs()
         yield from self._calls()
         yield from _budgets(now)
@@ -64,13 +54,13 @@ class Families(Collector):
 
     def _jobs(self) -> Metric:
         jobs: Counter[tuple[str, str]] = Counter()
-        for (source, state, _), count in self._store.books.by_source().items():
+        for (source, state, _), count in self._facts.store.books.by_source().items():
             jobs[source, state.value] += count
-        for batch in self._store.batches.ongoing():
+        for batch in self._facts.store.batches.ongoing():
             if batch.is_draft:
-                for state, count in self._store.books.of(batch.id).states.items():
+                for state, count in self._facts.store.books.of(batch.id).states.items():
                     jobs[batch.source, state.value] -= count
-        for source in {source for source, _ in jobs} | self._tallies().keys():
+        for source in {source for source, _ in jobs} | self._facts.tallies().keys():
             for state in State:
                 jobs[source, state.value] += 0
         return _labelled("jobs", "IDs by where they stand; those in the air as they were.", ["source", "state"], jobs)
@@ -78,7 +68,7 @@ class Families(Collector):
     def _calls(self) -> Iterator[Metric]:
         calls = CounterMetricFamily("collector_calls", "Calls since the start.", labels=["source", "outcome"])
         items = CounterMetricFamily("collector_items", "Objects stored since the start.", labels=["source"])
-        for source, tally in self._tallies().items():
+        for source, tally in self._facts.tallies().items():
             for outcome in ("answered", "waited", "failed"):
                 calls.add_metric([source, outcome], getattr(tally, outcome))
             items.add_metric([source], tally.items)
@@ -86,7 +76,7 @@ class Families(Collector):
         yield items
 
     def _commits(self) -> Iterator[Metric]:
-        recorder = self._recorder
+        recorder = self._facts.recorder
         yield CounterMetricFamily("collector_commits", "Groups of outcomes made durable.", recorder.commits)
         yield CounterMetricFamily("collector_commit_seconds", "What they took.", recorder.commit_seconds)
         yield _gauge("outcomes_waiting", "Answered calls that are not durable yet.", recorder.waiting)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import hdrs, web
 
@@ -22,19 +22,21 @@ if TYPE_CHECKING:
     from collector.store.store import Store
 
 
+class Facts(NamedTuple):
+    """Where the numbers come from."""
+
+    status: Callable[[], Snapshot]
+    health: Callable[[], Health]
+    tallies: Callable[[], Mapping[str, Tally]]
+    recorder: Recorder
+    store: Store
+
+
 class Metrics:
     """The handler. Prometheus' client is loaded with the first scrape: most services have none."""
 
-    def __init__(
-        self,
-        status: Callable[[], Snapshot],
-        health: Callable[[], Health],
-        tallies: Callable[[], Mapping[str, Tally]],
-        recorder: Recorder,
-        store: Store,
-    ) -> None:
-        self._store = store
-        self._given = status, health, tallies, recorder, store
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
         self._families: Families | None = None
 
     def routes(self) -> list[web.RouteDef]:
@@ -48,10 +50,10 @@ class Metrics:
             await thread.run(lambda: import_module("collector.admin.families"))
             from collector.admin.families import Families
 
-            self._families = Families(*self._given)
+            self._families = Families(self._facts)
         body, kind = self._families.told(disk, request.headers.get(hdrs.ACCEPT, ""))
         return web.Response(body=body, headers={hdrs.CONTENT_TYPE: kind})
 
     def _look(self) -> tuple[int, int]:
-        path = self._store.path
+        path = self._facts.store.path
         return shutil.disk_usage(path.parent).free, os.stat(path).st_size

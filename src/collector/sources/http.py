@@ -20,6 +20,7 @@ from collector.sources.connections import Connections, Reply
 from collector.sources.load import LARGE, Load, Share
 from collector.sources.request import Endpoint, Request, redirected
 from collector.sources.rules import Do
+from collector.sources.spec import Spec
 from collector.sources.unpack import Unpacker
 
 MOST_REDIRECTS = 5
@@ -103,12 +104,10 @@ class Client:
         answer, request = await self._got(request, permit, spec.timeout, spec.max_bytes)
         if answer.status >= 400:
             answer = msgspec.structs.replace(answer, body=endpoint.masked(answer.body))
-        elif spec.next != "link":
+        if spec.next != "link" or not _is_page(spec, answer, keys):
             return answer
-        if 200 <= answer.status < 300 or (answer.status >= 400 and rule(spec, answer, keys) is Do.OK):
-            link = endpoint.link(request.url, _links(answer.headers)) if spec.next == "link" else None
-            return answer if link is None else msgspec.structs.replace(answer, link=link)
-        return answer
+        link = endpoint.link(request.url, _links(answer.headers))
+        return answer if link is None else msgspec.structs.replace(answer, link=link)
 
     async def _got(self, request: Request, permit: Permit, timeout: float, max_bytes: int) -> tuple[Answer, Request]:
         """What came over the wire, and to which request in the end."""
@@ -118,7 +117,7 @@ class Client:
             with self.deadlines.within(timeout) as deadline:
                 for _ in range(MOST_REDIRECTS + 1):
                     got, body = await self._exchanged(request, permit, max_bytes, deadline)
-                    if got.status not in _REDIRECTS or (location := got.headers.get("Location")) is None:
+                    if (location := _location(got)) is None:
                         return Answer(got.status, got.headers, body, clock() - started), request
                     request = redirected(request, got.status, location)
         except TimeoutError as error:
@@ -156,7 +155,7 @@ class Client:
             return got, await self._body(got, most, deadline) if body is None else body
 
     async def _body(self, got: aiohttp.ClientResponse | Reply, most: int, deadline: Deadline) -> bytes:
-        if got.status in _REDIRECTS and "Location" in got.headers:
+        if _location(got) is not None:
             return b""
         with self.load.reading() as share:
             return await _Reading(most, share, deadline).body(got)
@@ -209,6 +208,16 @@ class Client:
             raise RequestError("connection", f"{where}: {_told(error)}") from error
         except RequestError as error:  # too large, or it cannot be unpacked
             raise RequestError("connection", f"{where}: {error.detail}") from error
+
+
+def _is_page(spec: Spec, answer: Answer, keys: tuple[str, ...]) -> bool:
+    """Whether a next page is looked for: an answer is good, or a rule says that it is."""
+    return 200 <= answer.status < 300 or (answer.status >= 400 and rule(spec, answer, keys) is Do.OK)
+
+
+def _location(got: aiohttp.ClientResponse | Reply) -> str | None:
+    """Where a redirect leads to; None where it is none."""
+    return got.headers.get("Location") if got.status in _REDIRECTS else None
 
 
 def _links(headers: Mapping[str, str]) -> list[str]:

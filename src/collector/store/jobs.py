@@ -33,6 +33,7 @@ DUE_SINCE = 0.2  # seconds; what became due between two reads is looked for once
 _ITEMS_A_STATEMENT = 200
 _READ = "key, attempts, pack_max, reason, cursor"
 _ROWS = msgspec.json.Decoder(list[tuple[str, int, int | None, str | None, str | None]])
+_ADD_ITEMS = "UPDATE batches SET items = items + ? WHERE id = ?"
 
 
 class Jobs:
@@ -138,7 +139,7 @@ class Jobs:
         if not all(map(self._batches.find, group.shared)) or self._children.may_end(group.deltas):
             raise Moved
         stored = group.write(cursor)
-        cursor.executemany("UPDATE batches SET items = items + ? WHERE id = ?", [(n, b) for b, n in stored.items()])
+        cursor.executemany(_ADD_ITEMS, [(n, b) for b, n in stored.items()])
         self._books.write(cursor, group.deltas)
         return stored
 
@@ -153,7 +154,7 @@ class Jobs:
         async with self._database.write() as write:
             group = await self._as_it_stands(write, results, now)
             for batch, items in (await write.visit(group.write)).items():
-                await self._batches.change(write, "UPDATE batches SET items = items + ? WHERE id = ?", (items, batch))
+                await self._batches.change(write, _ADD_ITEMS, (items, batch))
             born = (offspring for result in results for offspring in result.offspring)
             group.deltas.update(await self._children.born(write, born, now))
             await self._books.change(write, group.deltas)
